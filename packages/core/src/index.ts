@@ -1,0 +1,1 @@
+export { PeftError, type PeftErrorCode, type PeftErrorOptions } from "./errors.js";
