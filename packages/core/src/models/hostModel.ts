@@ -29,11 +29,11 @@ export interface Trainable {
  * A host model. It is a function: `await model({ pixelValues })` runs it compiled and resolves to `{ logits }`, whose
  * tensors belong to the caller.
  */
-// biome-ignore lint/style/useShorthandFunctionType: merged with the class, so that its instances have a call signature
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the constructor returns a function, which the signature describes
-export type HostModel = (inputs: ModelArguments) => Promise<{ logits: tf.Tensor }>;
+export interface HostModel {
+  (inputs: ModelArguments): Promise<{ logits: tf.Tensor }>;
+}
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
+// The interface and the class are one: the constructor returns a function, which the interface's signature describes.
 export abstract class HostModel extends Module implements Trainable {
   constructor() {
     super();
