@@ -10,7 +10,7 @@ import type { Argument, CompiledState, Engine, EngineInfo, HostArray, Numbers, O
 import type { DType, Spec } from "./graph.js";
 import { flatten, unflatten } from "./outputs.js";
 import type { Parameter, ParameterData, Storage } from "./parameter.js";
-import { simplify } from "./simplify.js";
+import { simplify } from "./simplify/index.js";
 import { engineState } from "./state.js";
 import { trace } from "./trace.js";
 
