@@ -5,7 +5,16 @@ import { type Graph, type Node, readers, results, type Value } from "../graph.js
 import { bytesOf, freshIds, mapInputs, producers } from "./rewrite.js";
 
 /** Kernels of one or two passes over their operands. */
-const CHEAP = new Set(["PeftLayerNorm", "PeftGelu", "PeftGeluTanh", "PeftSilu", "PeftRelu", "Multiply", "Add", "Reshape"]);
+const CHEAP = new Set([
+  "PeftLayerNorm",
+  "PeftGelu",
+  "PeftGeluTanh",
+  "PeftSilu",
+  "PeftRelu",
+  "Multiply",
+  "Add",
+  "Reshape",
+]);
 /** A reader this many nodes further on is "later"; blocks of a transformer are a few dozen nodes. */
 const DISTANCE = 100;
 /** Smaller values are not worth a node. */
