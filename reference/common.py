@@ -78,3 +78,55 @@ def write_json(path: Path, info: dict) -> None:
 
 def prefixed(prefix: str, tensors: dict) -> dict:
     return {f"{prefix}.{name}": value for name, value in tensors.items()}
+
+
+def error(actual: torch.Tensor, wanted: torch.Tensor, floor: float = 0.0) -> float:
+    """architecture.md §5: largest absolute difference over the largest absolute value of the reference (at least `floor`)."""
+    largest = max(wanted.detach().abs().max().item(), floor, 1e-300)
+    return (actual.detach().double() - wanted.detach().double()).abs().max().item() / largest
+
+
+def training_run(make, outputs_of, steps: int = 5, learning_rate: float = 1e-3, weight_decay: float = 0.01, rename=lambda name: name):
+    """Outputs, loss, gradients and `p_n - p_0` of a few AdamW steps (torch's defaults) on one batch.
+
+    `make()` builds the float32 model; `outputs_of(model, dtype)` returns named outputs of which "loss" is minimised.
+    The numbers come from the same code run in float64 on the float32 weights. The same run in float32, and three in float64
+    with noise of float32's size on every gradient, show that the case is well conditioned: Adam turns an element whose
+    gradient is next to nothing into a step of either sign, and then no float32 program could meet the bound.
+    """
+
+    def run(dtype, noise: torch.Generator | None = None) -> dict:
+        model = make().to(dtype)
+        trained = {rename(name): p for name, p in model.named_parameters() if p.requires_grad}
+        start = {name: p.detach().clone() for name, p in trained.items()}
+        optimizer = torch.optim.AdamW(trained.values(), lr=learning_rate, weight_decay=weight_decay)
+        result: dict = {"start": start, "losses": []}
+        for step in range(steps):
+            outputs = outputs_of(model, dtype)
+            optimizer.zero_grad()
+            outputs["loss"].backward()
+            if step == 0:
+                result["outputs"] = {name: value.detach() for name, value in outputs.items()}
+                result["gradients"] = {name: p.grad.clone() for name, p in trained.items()}
+            result["losses"].append(outputs["loss"].item())
+            for p in trained.values() if noise else ():
+                p.grad += torch.randn(p.shape, generator=noise, dtype=dtype) * p.grad.abs().max() * 1e-7
+            optimizer.step()
+        result["deltas"] = {name: p.detach() - start[name] for name, p in trained.items()}
+        return result
+
+    wide, narrow = run(torch.float64), run(torch.float32)
+    largest = max(g.abs().max().item() for g in wide["gradients"].values())
+    zero = sorted(name for name, g in wide["gradients"].items() if g.abs().max().item() < 1e-10 * largest)
+    assert_close("outputs", narrow["outputs"], wide["outputs"], 4e-6)
+    assert_close("gradients", {k: v for k, v in narrow["gradients"].items() if k not in zero}, wide["gradients"], 2e-5, largest / 1000)
+    for other in (narrow, *(run(torch.float64, torch.Generator().manual_seed(seed)) for seed in range(3))):
+        assert_close("p_n - p_0", {k: v for k, v in other["deltas"].items() if k not in zero}, wide["deltas"], 3e-4)
+    wide["zeroGradient"] = zero
+    return wide
+
+
+def assert_close(what: str, actual: dict, wanted: dict, bound: float, floor: float = 0.0) -> None:
+    for name, value in actual.items():
+        found = error(value, wanted[name], floor)
+        assert found <= bound, f"{what}: off by {found:.1e} in {name} by rounding alone; choose other numbers"
