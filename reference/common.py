@@ -58,8 +58,13 @@ def write(suite: str, case: str, tensors: dict, info: dict) -> None:
     """Writes one pair. Floating tensors become float32, integer ones int32 (uint8 and bool stay), all contiguous and un-aliased."""
     folder = FIXTURES / suite
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: stored(value) for name, value in tensors.items()}, folder / f"{case}.safetensors")
+    write_tensors(folder / f"{case}.safetensors", tensors)
     write_json(folder / f"{case}.json", info)
+
+
+def write_tensors(path: Path, tensors: dict) -> None:
+    save_file({name: stored(value) for name, value in tensors.items()}, path)
+    path.chmod(0o644)
 
 
 def stored(value: torch.Tensor) -> torch.Tensor:
