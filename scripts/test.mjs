@@ -1,0 +1,32 @@
+// `npm test`: every suite of the workspace, from a fresh clone with Node and npm alone. Arguments go to vitest.
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { countTests, summaryLines } from "./tests.mjs";
+import { build, install, pnpm, requireNode, root, runForeground } from "./workspace.mjs";
+
+const report = join(root, ".reports", "tests.json");
+
+requireNode();
+await install();
+await build();
+mkdirSync(join(root, ".reports"), { recursive: true });
+rmSync(report, { force: true });
+
+const code = await runForeground(
+  pnpm([
+    "exec",
+    "vitest",
+    "run",
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${report}`,
+    ...process.argv.slice(2),
+  ]),
+);
+const reports = existsSync(report) ? [JSON.parse(readFileSync(report, "utf8"))] : [];
+const count = countTests(reports);
+// The runner itself failed: an error outside every test, an interrupt, no report.
+if (code !== 0 && count.failed === 0) count.failed = 1;
+if (count.passed + count.failed === 0) console.log("No test ran.");
+for (const line of summaryLines(count)) console.log(line);
+process.exitCode = count.failed > 0 || count.passed === 0 ? code || 1 : 0;
