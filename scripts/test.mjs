@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { countTests, summaryLines } from "./tests.mjs";
-import { build, install, pnpm, requireNode, root, runForeground } from "./workspace.mjs";
+import { build, install, requireNode, root, runForeground } from "./workspace.mjs";
 
 const report = join(root, ".reports", "tests.json");
 
@@ -12,17 +12,10 @@ await build();
 mkdirSync(join(root, ".reports"), { recursive: true });
 rmSync(report, { force: true });
 
-const code = await runForeground(
-  pnpm([
-    "exec",
-    "vitest",
-    "run",
-    "--reporter=default",
-    "--reporter=json",
-    `--outputFile.json=${report}`,
-    ...process.argv.slice(2),
-  ]),
-);
+// Not through pnpm: a Ctrl-C must reach vitest itself.
+const vitest = [join(root, "node_modules/vitest/vitest.mjs"), "run"];
+const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+const code = await runForeground([process.execPath, [...vitest, ...reporters, ...process.argv.slice(2)]]);
 const reports = existsSync(report) ? [JSON.parse(readFileSync(report, "utf8"))] : [];
 const count = countTests(reports);
 // The runner itself failed: an error outside every test, an interrupt, no report.
