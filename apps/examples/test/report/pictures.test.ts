@@ -78,8 +78,14 @@ describe("the curves", () => {
     const svg = renderCurves({ title: "loss only", points: points.filter((point) => point.split === "train") });
     expect(svg).toContain("training loss");
     expect(svg).not.toContain("accuracy");
-    const line = /<path[^>]* d="(M[^"]*)"[^>]*stroke-width|stroke-width="2"[^>]*>.*?d="(M[^"]*)"/s.exec(svg);
-    expect(line).not.toBeNull();
+    // A line is a path that begins with M and has a C a point after it; nothing else here has a stroke of two.
+    const paths = /stroke-width="2"[^>]*>(.*?)<\/g>/s.exec(svg)![1]!.match(/ d="[^"]+"/g)!;
+    expect(paths).toHaveLength(5);
+    for (const path of paths) {
+      const drawn = path.split("C").length;
+      expect(drawn).toBeGreaterThan(40);
+      expect(drawn).toBeLessThanOrEqual(60);
+    }
   });
 
   it("of a single point are a picture too", () => {
