@@ -43,7 +43,19 @@ export function resultRow(row: BenchRow, samples: Sides<Samples>): ResultRow {
 
 /** A table of the rows; `notes` stand below it. */
 export function formatBench(document: BenchDocument, notes: readonly string[] = []): string {
-  const header = ["row", "ours", "PyTorch", "ratio", "target", "", "ours", "PyTorch", "ratio", "target", ""];
+  const header = [
+    "row",
+    "time: ours",
+    "PyTorch",
+    "ratio",
+    "target",
+    "",
+    "memory: ours",
+    "PyTorch",
+    "ratio",
+    "target",
+    "",
+  ];
   const lines = document.rows.map((row) => [
     row.name,
     seconds(row.ours.time_s),
