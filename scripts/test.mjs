@@ -18,8 +18,9 @@ const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=$
 const code = await runForeground([process.execPath, [...vitest, ...reporters, ...process.argv.slice(2)]]);
 const reports = existsSync(report) ? [JSON.parse(readFileSync(report, "utf8"))] : [];
 const count = countTests(reports);
-// The runner itself failed: an error outside every test, an interrupt, no report.
-if (code !== 0 && count.failed === 0) count.failed = 1;
-if (count.passed + count.failed === 0) console.log("No test ran.");
+const ran = count.passed + count.failed > 0;
+if (!ran) console.log("No test ran.");
+// An error outside every test, or an interrupt.
+else if (code !== 0 && count.failed === 0) count.failed = 1;
 for (const line of summaryLines(count)) console.log(line);
-process.exitCode = count.failed > 0 || count.passed === 0 ? code || 1 : 0;
+process.exitCode = ran && count.failed === 0 ? code : code || 1;
