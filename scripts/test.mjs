@@ -23,4 +23,4 @@ if (!ran) console.log("No test ran.");
 // An error outside every test, or an interrupt.
 else if (code !== 0 && count.failed === 0) count.failed = 1;
 for (const line of summaryLines(count)) console.log(line);
-process.exitCode = ran && count.failed === 0 ? code : code || 1;
+process.exitCode = ran && count.failed === 0 ? 0 : code || 1;
