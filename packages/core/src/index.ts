@@ -1,1 +1,2 @@
 export { PeftError, type PeftErrorCode, type PeftErrorOptions } from "./errors.js";
+export * from "./files/index.js";
