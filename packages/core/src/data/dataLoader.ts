@@ -81,6 +81,9 @@ export class DataLoader {
    */
   async *epoch(epoch: number, { start = 0, signal }: EpochOptions = {}): AsyncGenerator<ImageBatch> {
     const { batchSize, shuffle = false, seed = 0 } = this.options;
+    if (!Number.isInteger(start) || start < 0) {
+      throw new PeftError("ARGUMENT_INVALID", `an epoch cannot start at batch ${start}`);
+    }
     const count = this.dataset.length;
     const order = shuffle ? permutation(count, seed, epoch) : Uint32Array.from({ length: count }, (_, i) => i);
     const underWay: Promise<ImageBatch>[] = [];
