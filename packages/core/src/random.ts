@@ -1,7 +1,8 @@
 // The one integer hash that all randomness of the library comes from (shuffles, augmentations, and the engine's
 // `randomBits`). It uses 32-bit multiply, add and division by powers of two only, because WebGPU's ONNX kernels lack
 // bit operations. Known weakness: without them it is affine but for carries, and neighbouring counters give related
-// values (test/data/random.test.ts measures it). Its values are frozen by a regression test: a change would break the resuming of every saved run.
+// values (test/data/random.test.ts measures it). Its values are frozen by a regression test: a change would break the
+// resuming of every saved run.
 
 /** Scrambles one uint32: three rounds of multiply and add-the-high-bits. */
 export function mix(word: number): number {

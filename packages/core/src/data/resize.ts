@@ -24,11 +24,15 @@ const KERNELS: Record<Exclude<ResizeFilter, "nearest">, Kernel> = {
   lanczos: { support: 3, weight: (x) => (x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0) },
 };
 
+/** Pillow writes the window's constants in float32, which shows in the last bit of some weights. */
+const HAMMING_OFFSET = Math.fround(0.54);
+const HAMMING_AMPLITUDE = Math.fround(0.46);
+
 function hamming(x: number): number {
   const distance = Math.abs(x);
   if (distance === 0) return 1;
   if (distance >= 1) return 0;
-  return sinc(distance) * (0.54 + 0.46 * Math.cos(distance * Math.PI));
+  return sinc(distance) * (HAMMING_OFFSET + HAMMING_AMPLITUDE * Math.cos(distance * Math.PI));
 }
 
 /** Keys's cubic with a = -0.5. */

@@ -3,7 +3,14 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { ContainerDataset } from "../../src/data/containerDataset.js";
-import { cached, filterClasses, type ImageDataset, InMemoryDataset, subset, takePerClass } from "../../src/data/dataset.js";
+import {
+  cached,
+  filterClasses,
+  type ImageDataset,
+  InMemoryDataset,
+  subset,
+  takePerClass,
+} from "../../src/data/dataset.js";
 import { decodeImage } from "../../src/data/image.js";
 import { ImageFolder } from "../../src/data/imageFolder.js";
 import { fixturePath, plain } from "./fixtures.js";
@@ -78,7 +85,10 @@ describe("ImageFolder", () => {
 
   it("takes a folder train with pictures in it for a class", async () => {
     await addPictures("train/1.png", "bus/1.png", "bus/2.png");
-    expect((await ImageFolder.open(folder, { shares: { train: 1, validation: 0, test: 0 } })).classes).toEqual(["bus", "train"]);
+    expect((await ImageFolder.open(folder, { shares: { train: 1, validation: 0, test: 0 } })).classes).toEqual([
+      "bus",
+      "train",
+    ]);
   });
 
   it("says what is wrong with a folder, and where", async () => {
@@ -100,7 +110,10 @@ describe("ImageFolder", () => {
 
   it("refuses a class that only the validation part has", async () => {
     await addPictures("train/ant/1.png", "validation/bee/1.png");
-    await expect(ImageFolder.open(folder)).rejects.toMatchObject({ code: "DATA_INVALID", place: join(folder, "validation/bee") });
+    await expect(ImageFolder.open(folder)).rejects.toMatchObject({
+      code: "DATA_INVALID",
+      place: join(folder, "validation/bee"),
+    });
   });
 
   it("names the file that is no picture when it is read", async () => {
@@ -152,14 +165,19 @@ describe("ContainerDataset", () => {
     ]) {
       await expect(ContainerDataset.open(await writeContainer(index))).rejects.toMatchObject({ code: "DATA_INVALID" });
     }
-    await expect(ContainerDataset.open(await writeContainer({ classes, index: [] }))).rejects.toMatchObject({ code: "DATA_EMPTY" });
+    await expect(ContainerDataset.open(await writeContainer({ classes, index: [] }))).rejects.toMatchObject({
+      code: "DATA_EMPTY",
+    });
     await expect(ContainerDataset.open(join(folder, "other.json"))).rejects.toMatchObject({ code: "FILE_MISSING" });
   });
 
   it("says which row is no picture", async () => {
     await writeFile(join(folder, "set.bin"), Buffer.alloc(100));
     const dataset = await ContainerDataset.open(await writeContainer({ classes: ["ant"], index: [[0, 100, 0]] }));
-    await expect(dataset.get(0)).rejects.toMatchObject({ code: "IMAGE_INVALID", place: expect.stringContaining("row 0") });
+    await expect(dataset.get(0)).rejects.toMatchObject({
+      code: "IMAGE_INVALID",
+      place: expect.stringContaining("row 0"),
+    });
   });
 
   const data = process.env.PEFT_DATA;
@@ -199,7 +217,9 @@ describe("views of a data set", () => {
     expect([0, 1, 2, 3].map((i) => view.labelAt(i))).toEqual([1, 0, 1, 0]);
     expect((await view.get(1)).label).toBe(0);
     for (const names of [["dog"], ["ant", "ant"]]) {
-      expect(() => filterClasses(threeClasses(6), names)).toThrow(expect.objectContaining({ code: "ARGUMENT_INVALID" }));
+      expect(() => filterClasses(threeClasses(6), names)).toThrow(
+        expect.objectContaining({ code: "ARGUMENT_INVALID" }),
+      );
     }
   });
 

@@ -41,9 +41,18 @@ function chiSquare(draw: (i: number) => number): number {
 
 describe("uniformAt", () => {
   it("is evenly spread over [0, 1) along its seed and its counters", () => {
-    expect(chiSquare((i) => uniformAt(i)), "seed").toBeLessThan(43.8);
-    expect(chiSquare((i) => uniformAt(3, i)), "counter").toBeLessThan(43.8);
-    expect(chiSquare((i) => uniformAt(3, 5, i)), "second counter").toBeLessThan(43.8);
+    expect(
+      chiSquare((i) => uniformAt(i)),
+      "seed",
+    ).toBeLessThan(43.8);
+    expect(
+      chiSquare((i) => uniformAt(3, i)),
+      "counter",
+    ).toBeLessThan(43.8);
+    expect(
+      chiSquare((i) => uniformAt(3, 5, i)),
+      "second counter",
+    ).toBeLessThan(43.8);
   });
 
   // Expected to fail: additions and constant factors keep `mix` affine but for carries, so that the difference of two

@@ -49,13 +49,19 @@ describe("random transforms", () => {
   });
 
   it("refuse to crop more than there is", () => {
-    expect(() => randomCrop({ width: 10, height: 4 })(source, 1)).toThrow(expect.objectContaining({ code: "ARGUMENT_INVALID" }));
+    expect(() => randomCrop({ width: 10, height: 4 })(source, 1)).toThrow(
+      expect.objectContaining({ code: "ARGUMENT_INVALID" }),
+    );
   });
 });
 
 describe("a pipeline", () => {
   it("resizes and crops one after another", () => {
-    const transform = compose(resizeShortestEdgeTo(8, "bilinear"), centerCropTo({ width: 6, height: 7 }), resizeTo({ width: 3, height: 2 }, "box"));
+    const transform = compose(
+      resizeShortestEdgeTo(8, "bilinear"),
+      centerCropTo({ width: 6, height: 7 }),
+      resizeTo({ width: 3, height: 2 }, "box"),
+    );
     expect(transform(plain(32, 16, 9), 0)).toEqual(plain(3, 2, 9));
   });
 });
