@@ -1,10 +1,12 @@
-// The one integer hash that all randomness of the library comes from (shuffles, augmentations, and the engine's
-// `randomBits`). It uses 32-bit multiply, add and division by powers of two only, because WebGPU's ONNX kernels lack
-// bit operations. Known weakness: without them it is affine but for carries, and neighbouring counters give related
-// values (test/data/random.test.ts measures it). Its values are frozen by a regression test: a change would break the
-// resuming of every saved run.
+// The counter-based generator behind every random number of the library: a hash of (seed, step, site, index), so that a
+// draw is a function of where it stands and of nothing that came before. Only additions, products and shifts by whole
+// halves, because the same hash runs inside compiled graphs, where WebGPU has no xor and no shift (a division serves).
 
-/** Scrambles one uint32: three rounds of multiply and add-the-high-bits. */
+const START = 0x243f6a88;
+const WORD = 0x7f4a7c15;
+const UNIT = 2 ** -24;
+
+/** One round over a uint32; `engine/ops/randomBits` emits the same arithmetic. */
 export function mix(word: number): number {
   let h = Math.imul(word, 0x9e3779b1) >>> 0;
   h = (h + (h >>> 16)) >>> 0;
@@ -14,20 +16,26 @@ export function mix(word: number): number {
   return (h + (h >>> 16)) >>> 0;
 }
 
-/** The state of a hash that has absorbed no word. */
-export const HASH_START = 0x243f6a88;
-
-/** The hash state after one more word (an integer, taken modulo 2^32). */
-export function absorb(state: number, word: number): number {
-  return mix((state + word + 0x7f4a7c15) >>> 0);
-}
-
-/** A uint32 that depends on every word and on their order. Words are integers, taken modulo 2^32. */
+/** Folds uint32 words into one. */
 export function hash(...words: number[]): number {
-  return words.reduce(absorb, HASH_START);
+  let h = START;
+  for (const word of words) h = extend(h, word);
+  return h;
 }
 
-/** The upper 24 bits of a uint32 as a number in [0, 1): exact in float32, so that all engines agree. */
-export function toUniform(bits: number): number {
-  return (bits >>> 8) * 2 ** -24;
+/** `hash(...words, word)`, given `hash(...words)`. */
+export function extend(h: number, word: number): number {
+  return mix((h + (word >>> 0) + WORD) >>> 0);
+}
+
+/** A site's name as a word. */
+export function hashText(text: string): number {
+  let h = START;
+  for (let i = 0; i < text.length; i++) h = extend(h, text.charCodeAt(i));
+  return h;
+}
+
+/** A uint32 as a number in [0, 1) of 24 bits, which float32 holds exactly. */
+export function unit(word: number): number {
+  return (word >>> 8) * UNIT;
 }

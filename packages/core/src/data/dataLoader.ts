@@ -4,7 +4,7 @@
 import { PeftError } from "../errors.js";
 import type { ImageDataset } from "./dataset.js";
 import { type Normalization, type NormalizationTables, normalizationTables, writeFloatCHW } from "./normalize.js";
-import { permutation, randomKey } from "./random.js";
+import { augmentationKey, permutation } from "./random.js";
 import type { Transform } from "./transforms.js";
 
 /** Batches prepared ahead of the one in use: one would do if all took equally long, the second evens out. */
@@ -112,7 +112,7 @@ export class DataLoader {
     const examples = await Promise.all(
       Array.from(indices, async (index) => {
         const example = await this.dataset.get(index);
-        return { ...example, image: transform(example.image, randomKey(seed, epoch, index, AUGMENTATION)) };
+        return { ...example, image: transform(example.image, augmentationKey(seed, epoch, index, AUGMENTATION)) };
       }),
     );
     const { width, height } = examples[0]!.image;

@@ -6,7 +6,7 @@ import { extname, join } from "node:path";
 import { PeftError } from "../errors.js";
 import { unreadable } from "../files/fileErrors.js";
 import { compareCodePoints } from "../files/json.js";
-import { hash, toUniform } from "../random.js";
+import { hash, unit } from "../random.js";
 import { type ImageDataset, type ImageExample, itemAt, subset } from "./dataset.js";
 import { decodeImage } from "./image.js";
 
@@ -181,7 +181,7 @@ async function list(folder: string): Promise<{ folders: string[]; files: string[
 
 function splitByHash(path: string, shares: SplitShares): Split {
   // Composed characters, because macOS lists names decomposed and other systems as they were written.
-  const place = toUniform(hash(...Buffer.from(path.normalize("NFC"))));
+  const place = unit(hash(...Buffer.from(path.normalize("NFC"))));
   if (place < shares.train) return "train";
   return place < shares.train + shares.validation ? "validation" : "test";
 }

@@ -23,7 +23,7 @@ export {
 export { decodeImage, MAX_IMAGE_PIXELS, type RgbImage } from "./image.js";
 export { ImageFolder, type SplitShares } from "./imageFolder.js";
 export { HALF_NORMALIZATION, IMAGENET_NORMALIZATION, type Normalization, toFloatCHW } from "./normalize.js";
-export { permutation, type RandomKey, randomKey, uniformAt } from "./random.js";
+export { type AugmentationKey, augmentationKey, permutation, uniformAt } from "./random.js";
 export { type Box, type ResizeFilter, resize } from "./resize.js";
 export {
   centerCropTo,

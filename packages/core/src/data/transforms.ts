@@ -4,15 +4,16 @@
 import { PeftError } from "../errors.js";
 import { type CenterRule, centerCrop, crop, flipHorizontal, resizeShortestEdge, type Size } from "./geometry.js";
 import type { RgbImage } from "./image.js";
-import { type RandomKey, randomKey, uniformAt } from "./random.js";
+import { type AugmentationKey, augmentationKey, uniformAt } from "./random.js";
 import { type ResizeFilter, resize } from "./resize.js";
 
 /** Makes a picture into another; deterministic transforms pass over the key. */
-export type Transform = (image: RgbImage, key: RandomKey) => RgbImage;
+export type Transform = (image: RgbImage, key: AugmentationKey) => RgbImage;
 
 /** Transforms one after another, each with a key of its own. */
 export function compose(...transforms: Transform[]): Transform {
-  return (image, key) => transforms.reduce((current, transform, i) => transform(current, randomKey(key, i)), image);
+  return (image, key) =>
+    transforms.reduce((current, transform, i) => transform(current, augmentationKey(key, i)), image);
 }
 
 /** `resize` as a transform. */

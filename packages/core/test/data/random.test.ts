@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { permutation, randomKey, uniformAt } from "../../src/data/random.js";
+import { augmentationKey, permutation, uniformAt } from "../../src/data/random.js";
 import { hash, mix } from "../../src/random.js";
 
 describe("the integer hash", () => {
@@ -82,9 +82,11 @@ describe("permutation", () => {
   });
 });
 
-describe("randomKey", () => {
+describe("augmentationKey", () => {
   it("depends on the order of its words", () => {
-    expect(new Set([randomKey(1, 2), randomKey(2, 1), randomKey(1), randomKey(1, 2, 0)]).size).toBe(4);
+    expect(
+      new Set([augmentationKey(1, 2), augmentationKey(2, 1), augmentationKey(1), augmentationKey(1, 2, 0)]).size,
+    ).toBe(4);
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { flipHorizontal } from "../../src/data/geometry.js";
-import { randomKey } from "../../src/data/random.js";
+import { augmentationKey } from "../../src/data/random.js";
 import {
   centerCropTo,
   compose,
@@ -12,7 +12,7 @@ import {
 import { pictureOf, plain, readFixture } from "./fixtures.js";
 
 const source = pictureOf(readFixture("crop.safetensors"), "source");
-const keys = Array.from({ length: 2000 }, (_, i) => randomKey(5, 0, i));
+const keys = Array.from({ length: 2000 }, (_, i) => augmentationKey(5, 0, i));
 
 describe("random transforms", () => {
   it("depend on the key alone", () => {

@@ -1,0 +1,59 @@
+// The one interface between an adaptation method and everything else: how it is attached, and what it changes in training.
+// The trainer knows no method by name.
+
+import type * as tf from "@tensorflow/tfjs";
+import type { Parameter } from "../engine/index.js";
+import type { ModelInputs, ModelOutput } from "../models/index.js";
+
+/** A training step as a method sees it, inside a compiled function. */
+export interface StepContext {
+  /** The step's inputs and targets. */
+  readonly batch: ModelInputs;
+  /** Runs the adapted model; a method may do so more than once. */
+  forward(inputs: ModelInputs): ModelOutput;
+  /** The task's loss, a scalar. */
+  criterion(output: ModelOutput, batch: ModelInputs): tf.Tensor;
+}
+
+/** How an optimizer is to treat one parameter in one step; both broadcast to the parameter's shape. */
+export interface UpdateScope {
+  /** 1 where the update may touch the parameter (weights, moments and decay), 0 where all stays. */
+  readonly mask?: tf.Tensor;
+  /** How many updates each entry has had, this one included; for Adam's bias correction. */
+  readonly steps?: tf.Tensor;
+}
+
+/** What a method does in training beyond being differentiated. Every part is optional. */
+export interface TrainingHooks {
+  /** The loss of a step, a scalar. Without it: `criterion(forward(batch), batch)`. */
+  loss?(context: StepContext): tf.Tensor;
+  /**
+   * Inside the compiled step, after the loss: which entries of a trained parameter may move. May assign to the method's
+   * own counters.
+   */
+  updateScope?(name: string, parameter: Parameter): UpdateScope | undefined;
+  /** Parameters that are part of the training state but not trained nor saved with the adapter, such as counters. */
+  readonly state?: ReadonlyMap<string, Parameter>;
+  /** Called before the model is evaluated, and `afterEvaluation` when training goes on. */
+  beforeEvaluation?(): Promise<void> | void;
+  afterEvaluation?(): Promise<void> | void;
+  onEpochEnd?(epoch: number): Promise<void> | void;
+}
+
+/** A method attached to a host, under one adapter name. */
+export interface Attachment {
+  /**
+   * The adapter's tensors as its file holds them: keys without the `base_model.model.` prefix and without the adapter's
+   * name, such as `vit.encoder.layer.0.attention.attention.query.lora_A.weight`.
+   */
+  readonly parameters: ReadonlyMap<string, Parameter>;
+  /** Those that are trained, and parameters of the host that are (biases, a head, or everything). */
+  readonly trainable: ReadonlyMap<string, Parameter>;
+  readonly hooks?: TrainingHooks;
+  /** Switches the adapter on or off without taking it away. */
+  setActive(active: boolean): void;
+  /** Takes the adapter off; the host is bit for bit what it was. */
+  detach(): void;
+  /** Folds the adapter into the host's weights. Absent where the method cannot. */
+  merge?(): Promise<void>;
+}

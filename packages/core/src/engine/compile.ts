@@ -1,0 +1,124 @@
+// The engine's face: choose an engine, compile functions, draw random numbers inside them.
+
+import * as tf from "@tensorflow/tfjs";
+import { PeftError } from "../errors.js";
+import { CompiledEngine } from "./compiled.js";
+import { openDevice } from "./device.js";
+import type { Distribution, RandomKey } from "./draw.js";
+import { EagerEngine } from "./eager.js";
+import type { Argument, CompiledState, Engine, EngineInfo, Outputs } from "./engine.js";
+import { registerEagerOps } from "./op.js";
+import { engineState } from "./state.js";
+import { currentRecorder } from "./trace.js";
+
+export interface CompiledEngineOptions {
+  /** @defaultValue "cpu" */
+  device?: "cpu" | "webgpu" | "cuda";
+  /** Threads of the CPU device. @defaultValue the processors that the process may use */
+  threads?: number;
+}
+
+export interface EagerEngineOptions {
+  /** The TensorFlow.js backend. @defaultValue "cpu", the one in pure JavaScript */
+  backend?: "cpu" | "wasm" | "webgpu" | "tensorflow";
+}
+
+/**
+ * Chooses what runs compiled functions: `compiled`, traced and run by ONNX Runtime (the default, on the CPU, without
+ * asking), or `eager`, op by op on a TensorFlow.js backend. Parameters move over with their numbers.
+ *
+ * @throws PeftError ENGINE_BINDING_MISSING if the backend or device is not installed or not there
+ */
+export async function useEngine(engine: "compiled", options?: CompiledEngineOptions): Promise<EngineInfo>;
+export async function useEngine(engine: "eager", options?: EagerEngineOptions): Promise<EngineInfo>;
+export async function useEngine(
+  engine: "compiled" | "eager",
+  options: CompiledEngineOptions & EagerEngineOptions = {},
+): Promise<EngineInfo> {
+  const state = engineState();
+  const next = engine === "compiled" ? openCompiled(options) : await openEager(options.backend ?? "cpu");
+  const previous = state.engine;
+  state.engine = next;
+  await previous?.release();
+  return next.info;
+}
+
+function openCompiled({ device = "cpu", threads }: CompiledEngineOptions): Engine {
+  silenceCpuBackend();
+  return new CompiledEngine(openDevice(device, threads));
+}
+
+async function openEager(backend: string): Promise<Engine> {
+  silenceCpuBackend();
+  const ready = tf.findBackendFactory(backend) ? await tf.setBackend(backend) : false;
+  if (!ready) {
+    throw new PeftError("ENGINE_BINDING_MISSING", `the TensorFlow.js backend "${backend}" is not there`, {
+      hint: `import the package that registers it before useEngine (for "tensorflow": @tensorflow/tfjs-node-gpu or @tensorflow/tfjs-node)`,
+    });
+  }
+  registerEagerOps(backend);
+  return new EagerEngine(backend);
+}
+
+/**
+ * Results are tensors of the user's TensorFlow.js backend, or of `cpu` where none was chosen. The advice to install tfjs-node
+ * that `cpu` prints at its first use misleads here.
+ */
+function silenceCpuBackend(): void {
+  if (!(tf.engine() as unknown as { backendInstance: unknown }).backendInstance) void tf.setBackend("cpu");
+  const cpu = tf.findBackend("cpu") as unknown as { firstUse: boolean } | null;
+  if (cpu) cpu.firstUse = false;
+}
+
+/** The engine in use; opens the default one at the first call. */
+function engineInUse(): Engine {
+  const state = engineState();
+  state.engine ??= openCompiled({});
+  return state.engine;
+}
+
+/** What runs compiled functions now; undefined before the first call of one. */
+export function engineInfo(): EngineInfo | undefined {
+  return engineState().engine?.info;
+}
+
+/** A function that runs on the engine. */
+export interface CompiledFunction<R extends Outputs> {
+  (...args: Argument[]): Promise<R>;
+  /** The same function with its draws made for this seed and step. Without it they are those of seed 0, step 0. */
+  at(key: RandomKey): (...args: Argument[]) => Promise<R>;
+}
+
+/**
+ * Makes a function over tensors run on the engine in use.
+ *
+ * @param fn pure: gets tensors, returns a tensor or arrays and records of them. It may read parameters (`value()`), assign
+ *   to them (`assign()`), ask for random numbers (`draw`), and take gradients (`gradients`). Under `compiled` it is traced
+ *   once for each signature of its arguments, so nothing in it may depend on numbers.
+ * @returns a function that takes tensors or host arrays; the tensors it resolves to belong to the caller
+ * @throws PeftError ENGINE_KERNEL_MISSING for a TensorFlow.js kernel that the compiled engine cannot write
+ */
+export function compile<R extends Outputs>(fn: (...args: tf.Tensor[]) => R): CompiledFunction<R> {
+  const state: CompiledState = { fn, cache: new Map() };
+  const at =
+    (key: RandomKey) =>
+    async (...args: Argument[]): Promise<R> =>
+      (await engineInUse().call(state, args, key)) as R;
+  return Object.assign(at({ seed: 0, step: 0 }), { at });
+}
+
+/**
+ * Random numbers inside a compiled or eager function, a function of (seed, step, site) alone.
+ *
+ * @param site names the place; a site used again in one call gets numbers of its own
+ */
+export function draw(site: string, shape: readonly number[], distribution: Distribution): tf.Tensor {
+  const recorder = currentRecorder();
+  if (recorder) return recorder.draw(site, shape, distribution);
+  const engine = engineState().engine;
+  if (engine instanceof EagerEngine) return engine.draw(site, shape, distribution);
+  throw new PeftError("ENGINE_GRAPH_INVALID", "draw is for functions that run on the engine", {
+    place: site,
+    hint: "wrap the computation in compile(...)",
+  });
+}

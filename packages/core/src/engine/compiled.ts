@@ -1,0 +1,130 @@
+// The compiled engine: a function is traced once for each signature of its arguments, simplified, written as ONNX, and
+// from then on is one native call on a device that holds the parameters.
+
+import * as tf from "@tensorflow/tfjs";
+import { PeftError } from "../errors.js";
+import type { Device, Feed, Fetch, Handle } from "./device.js";
+import { type DrawRequest, fill, type RandomKey } from "./draw.js";
+import { type Executable, emit } from "./emit.js";
+import type { Argument, CompiledState, Engine, EngineInfo, HostArray, Numbers, Outputs } from "./engine.js";
+import type { DType, Spec } from "./graph.js";
+import { flatten, unflatten } from "./outputs.js";
+import type { Parameter, ParameterData, Storage } from "./parameter.js";
+import { simplify } from "./simplify/index.js";
+import { engineState } from "./state.js";
+import { trace } from "./trace.js";
+
+interface Compiled {
+  readonly executable: Executable;
+  readonly template: Outputs;
+}
+
+class DeviceStorage implements Storage {
+  constructor(
+    readonly device: Device,
+    public handle: Handle,
+    readonly owner: WeakRef<Parameter>,
+    readonly bound: Set<DeviceStorage>,
+  ) {}
+
+  async read(): Promise<ParameterData> {
+    return this.device.download(this.handle);
+  }
+
+  replace(handle: Handle): void {
+    this.device.free(this.handle);
+    this.handle = handle;
+  }
+
+  dispose(): void {
+    this.bound.delete(this);
+    this.device.free(this.handle);
+  }
+}
+
+export class CompiledEngine implements Engine {
+  readonly info: EngineInfo;
+  readonly #bound = new Set<DeviceStorage>();
+  readonly #forgotten = new FinalizationRegistry<DeviceStorage>((storage) => storage.dispose());
+
+  constructor(readonly device: Device) {
+    this.info = { engine: "compiled", device: device.name, threads: device.threads };
+  }
+
+  bind(parameter: Parameter): Storage {
+    const spec: Spec = { shape: parameter.shape, dtype: parameter.dtype };
+    const handle = this.device.upload(parameter.takeHost(), spec);
+    const storage = new DeviceStorage(this.device, handle, new WeakRef(parameter), this.#bound);
+    this.#bound.add(storage);
+    this.#forgotten.register(parameter, storage);
+    return storage;
+  }
+
+  async release(): Promise<void> {
+    for (const storage of [...this.#bound]) {
+      const parameter = storage.owner.deref();
+      const host = parameter ? await storage.read() : undefined;
+      storage.dispose();
+      if (host) parameter?.rebind({ host });
+    }
+    await this.device.close();
+  }
+
+  async call(state: CompiledState, args: readonly Argument[], key: RandomKey): Promise<Outputs> {
+    const arrays = args.map(hostArray);
+    const { executable, template } = this.#compile(state, arrays);
+    const draws = (draw: DrawRequest): Feed => {
+      const data = fill(draw, key);
+      return { data, spec: { shape: draw.shape, dtype: data instanceof Int32Array ? "int32" : "float32" } };
+    };
+    const feeds: Record<string, Feed> = {};
+    for (const { name, input } of executable.feeds) {
+      if (input.kind === "argument") feeds[name] = { data: arrays[input.index]!.data, spec: input.value };
+      else if (input.kind === "draw") feeds[name] = draws(input.draw);
+      else feeds[name] = { handle: (input.parameter.bound() as DeviceStorage).handle };
+    }
+    const fetches: Record<string, Fetch> = {};
+    for (const { name } of executable.results) fetches[name] = { to: "host" };
+    for (const { name, parameter, inPlace } of executable.assignments) {
+      fetches[name] = inPlace ? { to: "over", handle: (parameter.bound() as DeviceStorage).handle } : { to: "new" };
+    }
+    const result = await this.device.run(executable.key, executable.model, feeds, fetches);
+    for (const { name, parameter, inPlace } of executable.assignments) {
+      if (!inPlace) (parameter.bound() as DeviceStorage).replace(result.handles[name]!);
+    }
+    const tensors = executable.results.map(({ name, spec }) => hostTensor(result.host[name]!, spec));
+    return unflatten(template, tensors);
+  }
+
+  /** The executable of a function for arguments of these shapes, made at the first call. */
+  #compile(state: CompiledState, args: readonly HostArray[]): Compiled {
+    const { structure } = engineState();
+    const key = `${this.info.device}|${args.map((a) => `${a.dtype}[${a.shape}]`).join()}`;
+    const known = state.cache.get(key) as (Compiled & { structure: number }) | undefined;
+    if (known?.structure === structure) return known;
+    let template: Outputs | undefined;
+    const graph = trace(args, (tensors) => {
+      template = state.fn(...tensors);
+      return flatten(template);
+    });
+    const made = { executable: emit(simplify(graph)), template: template!, structure };
+    state.cache.set(key, made);
+    return made;
+  }
+}
+
+function hostArray(argument: Argument): HostArray {
+  if (!(argument instanceof tf.Tensor)) return argument;
+  const dtype = argument.dtype as DType;
+  if (dtype !== "float32" && dtype !== "int32" && dtype !== "bool") {
+    throw new PeftError(
+      "ARGUMENT_INVALID",
+      `tensors of type ${argument.dtype} cannot be passed to a compiled function`,
+    );
+  }
+  return { data: argument.dataSync() as Numbers, shape: argument.shape, dtype };
+}
+
+function hostTensor(data: Numbers, spec: Spec): tf.Tensor {
+  return tf.tensor(data, [...spec.shape], spec.dtype);
+}

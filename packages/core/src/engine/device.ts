@@ -1,0 +1,140 @@
+// A device is the only place that knows where numbers live: it takes uploads, runs graphs on handles, gives handles back,
+// and downloads on request. Here: its face, and the device that is one worker thread owning every ONNX Runtime session
+// and every buffer. A run blocks its thread, so the main thread stays free for progress bars and Ctrl-C.
+
+import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { PeftError } from "../errors.js";
+import type { Numbers } from "./engine.js";
+import type { Spec } from "./graph.js";
+
+/** A tensor on the device. */
+export type Handle = number;
+
+/** Numbers that go in or out of a run: a tensor on the device, or an array that is copied over. */
+export type Feed = { readonly handle: Handle } | { readonly data: Numbers; readonly spec: Spec };
+/** What becomes of a run's output: numbers for the host, a new tensor on the device, or a tensor's new contents. */
+export type Fetch = { readonly to: "host" } | { readonly to: "new" } | { readonly to: "over"; readonly handle: Handle };
+
+export interface Device {
+  readonly name: string;
+  readonly threads: number;
+  /** Takes the array over: afterwards its buffer is detached. */
+  upload(data: Numbers, spec: Spec): Handle;
+  download(handle: Handle): Promise<Numbers>;
+  free(handle: Handle): void;
+  /** Makes a session of an ONNX model. The device keeps a bounded number of them and recreates one that it dropped. */
+  run(key: string, model: Uint8Array, feeds: Record<string, Feed>, fetches: Record<string, Fetch>): Promise<RunResult>;
+  close(): Promise<void>;
+}
+
+export interface RunResult {
+  /** Outputs fetched to the host. */
+  readonly host: Record<string, Numbers>;
+  /** Outputs that stay, as new handles. */
+  readonly handles: Record<string, Handle>;
+}
+
+export type Request =
+  | { id: number; op: "upload"; handle: Handle; data: Numbers; spec: Spec }
+  | { id: number; op: "download"; handle: Handle }
+  | { id: number; op: "free"; handle: Handle }
+  | { id: number; op: "session"; key: string; model: Uint8Array }
+  | { id: number; op: "run"; key: string; feeds: Record<string, Feed>; fetches: Record<string, Fetch> };
+
+export type Reply =
+  | { id: number; ok: true; result?: unknown }
+  | { id: number; ok: false; message: string; unknownSession?: boolean };
+
+export interface WorkerOptions {
+  readonly threads: number;
+  readonly provider: "cpu" | "webgpu" | "cuda";
+}
+
+/** Opens a device of ONNX Runtime in a worker thread. */
+export function openDevice(provider: WorkerOptions["provider"], threads: number = availableParallelism()): Device {
+  const require = createRequire(import.meta.url);
+  const workerData: WorkerOptions = { threads, provider };
+  const worker = new Worker(require.resolve("@peft/core/worker"), { workerData, name: `peft-${provider}` });
+  worker.unref();
+  const pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  let failure: Error | undefined;
+  let nextId = 0;
+  let nextHandle = 0;
+
+  const settle = (id: number): { resolve: (value: unknown) => void; reject: (error: Error) => void } | undefined => {
+    const entry = pending.get(id);
+    pending.delete(id);
+    // A process may end while the worker idles, not while somebody waits for it.
+    if (pending.size === 0) worker.unref();
+    return entry;
+  };
+  worker.on("message", (reply: Reply) => {
+    const entry = settle(reply.id);
+    if (reply.ok) entry?.resolve(reply.result);
+    else if (reply.unknownSession) entry?.reject(new UnknownSession());
+    else entry?.reject(new PeftError("ENGINE_DEVICE_FAILED", reply.message, { place: provider }));
+  });
+  const fail = (error: Error): void => {
+    failure = new PeftError("ENGINE_DEVICE_FAILED", `the device's thread stopped: ${error.message}`, { cause: error });
+    for (const id of [...pending.keys()]) settle(id)?.reject(failure);
+  };
+  worker.on("error", fail);
+  worker.on("exit", (code) => fail(new Error(`exit code ${code}`)));
+
+  type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
+  const ask = <T>(request: WithoutId<Request>, transfer: ArrayBuffer[] = []): Promise<T> => {
+    if (failure) return Promise.reject(failure);
+    return new Promise<T>((resolve, reject) => {
+      const id = nextId++;
+      if (pending.size === 0) worker.ref();
+      pending.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      worker.postMessage({ ...request, id }, transfer);
+    });
+  };
+  /** For requests whose failure shows at the next run. */
+  const tell = (request: WithoutId<Request>, transfer: ArrayBuffer[] = []): void => {
+    ask(request, transfer).catch(() => {});
+  };
+
+  return {
+    name: provider,
+    threads,
+    upload(data, spec) {
+      const handle = nextHandle++;
+      // Only a whole buffer can be handed over; a view of a larger one is copied first.
+      const whole = data.byteLength === data.buffer.byteLength ? data : data.slice();
+      tell({ op: "upload", handle, data: whole, spec }, [whole.buffer as ArrayBuffer]);
+      return handle;
+    },
+    download: (handle) => ask<Numbers>({ op: "download", handle }),
+    free: (handle) => tell({ op: "free", handle }),
+    async run(key, model, feeds, fetches) {
+      // Handles for new outputs are given here, so that both threads count alike.
+      const handles: Record<string, Handle> = {};
+      const named: Record<string, Fetch & { handle?: Handle }> = {};
+      for (const [name, fetch] of Object.entries(fetches)) {
+        if (fetch.to === "new") handles[name] = nextHandle++;
+        named[name] = fetch.to === "new" ? { ...fetch, handle: handles[name]! } : fetch;
+      }
+      const request = { op: "run", key, feeds, fetches: named } as const;
+      const host = await ask<Record<string, Numbers>>(request).catch(async (error) => {
+        if (!(error instanceof UnknownSession)) throw error;
+        await ask({ op: "session", key, model });
+        return ask<Record<string, Numbers>>(request);
+      });
+      return { host, handles };
+    },
+    async close() {
+      // Never terminate a worker in a run: wait until it is idle.
+      if (failure) return;
+      await Promise.allSettled([...pending.keys()].map(() => ask({ op: "free", handle: -1 })));
+      worker.removeAllListeners("exit");
+      await worker.terminate();
+      failure = new PeftError("DISPOSED", "the device was closed");
+    },
+  };
+}
+
+class UnknownSession extends Error {}

@@ -1,0 +1,79 @@
+// Randomness that a traced function asks for and the host fills in at each call: everything that needs a logarithm or a
+// cosine, and small integer draws. The numbers are a function of (seed, step, site, index) alone.
+
+import { PeftError } from "../errors.js";
+import { extend, hash, hashText, unit } from "../random.js";
+import { sizeOf } from "./graph.js";
+
+/** Which call this is: the run's seed, and how many steps came before. */
+export interface RandomKey {
+  readonly seed: number;
+  readonly step: number;
+}
+
+/**
+ * What is drawn: `uniform` on [0, 1), standard `normal`, standard `gumbel`, a `key` (one random 32-bit word for
+ * `randomBits`), integers below `below`, or a `permutation` of 0..n-1 for a shape of [n].
+ */
+export type Distribution =
+  | "uniform"
+  | "normal"
+  | "gumbel"
+  | "key"
+  | "permutation"
+  | { readonly kind: "integers"; readonly below: number };
+
+export interface DrawRequest {
+  readonly site: string;
+  readonly shape: readonly number[];
+  readonly distribution: Distribution;
+}
+
+export function drawDType(distribution: Distribution): "float32" | "int32" {
+  const integer = distribution === "key" || distribution === "permutation" || typeof distribution === "object";
+  return integer ? "int32" : "float32";
+}
+
+/** The numbers of a draw. */
+export function fill(request: DrawRequest, key: RandomKey): Float32Array | Int32Array {
+  const { site, shape, distribution } = request;
+  const base = hash(key.seed, key.step, hashText(site));
+  const n = sizeOf(shape);
+  if (distribution === "permutation") return permutation(n, base);
+  if (distribution === "key") return Int32Array.from({ length: n }, (_, i) => extend(base, i) | 0);
+  if (typeof distribution === "object") {
+    const { below } = distribution;
+    if (!(below >= 1)) throw new PeftError("ARGUMENT_INVALID", `cannot draw integers below ${below}`, { place: site });
+    return Int32Array.from({ length: n }, (_, i) => integerBelow(below, extend(base, i)));
+  }
+  if (distribution === "uniform") return Float32Array.from({ length: n }, (_, i) => unit(extend(base, i)));
+  if (distribution === "gumbel") return Float32Array.from({ length: n }, (_, i) => -Math.log(-Math.log(open(base, i))));
+  return Float32Array.from({ length: n }, (_, i) => boxMuller(base, i));
+}
+
+/** Fisher-Yates over 0..n-1, driven by the generator. */
+export function permutation(n: number, base: number): Int32Array {
+  const order = Int32Array.from({ length: n }, (_, i) => i);
+  for (let i = n - 1; i > 0; i--) {
+    const j = integerBelow(i + 1, extend(base, i));
+    const held = order[i]!;
+    order[i] = order[j]!;
+    order[j] = held;
+  }
+  return order;
+}
+
+/** Scales a 32-bit word to 0..below-1; the bias is below `below` / 2^32. */
+function integerBelow(below: number, word: number): number {
+  return Math.floor((word * below) / 2 ** 32);
+}
+
+/** Uniform on the open interval: the middle of each of 2^24 cells, so that a logarithm is finite. */
+function open(base: number, index: number): number {
+  return unit(extend(base, index)) + 2 ** -25;
+}
+
+function boxMuller(base: number, index: number): number {
+  const radius = Math.sqrt(-2 * Math.log(open(base, 2 * index)));
+  return radius * Math.cos(2 * Math.PI * open(base, 2 * index + 1));
+}

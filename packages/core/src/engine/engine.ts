@@ -1,0 +1,43 @@
+// The two engines behind one face, and which of them is in use.
+
+import type * as tf from "@tensorflow/tfjs";
+import type { RandomKey } from "./draw.js";
+import type { DType } from "./graph.js";
+import type { Parameter, Storage } from "./parameter.js";
+
+export type Numbers = Float32Array | Int32Array | Uint8Array;
+
+/** Numbers on the host, as an argument of a compiled function: cheaper than a TensorFlow.js tensor. */
+export interface HostArray {
+  readonly data: Numbers;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+}
+
+export type Argument = tf.Tensor | HostArray;
+
+/** A tensor, or an array or record of such. */
+export type Outputs = tf.Tensor | readonly Outputs[] | { readonly [name: string]: Outputs };
+
+export interface EngineInfo {
+  readonly engine: "compiled" | "eager";
+  /** `cpu`, `webgpu`, `cuda`, or a TensorFlow.js backend's name. */
+  readonly device: string;
+  readonly threads?: number;
+}
+
+/** What `compile` made of a function: its own cache, one entry for each signature of the arguments. */
+export interface CompiledState {
+  readonly fn: (...args: tf.Tensor[]) => Outputs;
+  readonly cache: Map<string, unknown>;
+}
+
+export interface Engine {
+  readonly info: EngineInfo;
+  /** Runs a compiled function. Tensors in the result belong to the caller. */
+  call(state: CompiledState, args: readonly Argument[], key: RandomKey): Promise<Outputs>;
+  /** Puts a parameter's numbers where this engine computes. */
+  bind(parameter: Parameter): Storage;
+  /** Brings every parameter's numbers back to the host, so that another engine can take over. */
+  release(): Promise<void>;
+}

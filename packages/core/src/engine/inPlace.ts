@@ -1,0 +1,75 @@
+// Which parameters may be overwritten while the graph that reads them runs. The runtime chooses its own order among nodes
+// that do not depend on one another, so every other reader of the old numbers must be an ancestor of the update. Global-norm
+// clipping gives that: each update depends on the norm, the norm on every gradient, the gradients on every reader.
+
+import { type Graph, type Node, readers, type Value } from "./graph.js";
+import type { Parameter } from "./parameter.js";
+
+/** Kernels that go over their operands element by element, so that an operand's buffer may be the output's too. */
+const ELEMENTWISE = new Set(["Add", "Sub", "Multiply", "RealDiv", "PeftSelect"]);
+
+export function inPlaceUpdates(graph: Graph): Set<Parameter> {
+  const safe = new Set<Parameter>();
+  if (graph.assignments.length === 0) return safe;
+  const producer = new Map<number, Node>();
+  const position = new Map<Node, number>();
+  graph.nodes.forEach((node, i) => {
+    position.set(node, i);
+    for (const output of node.outputs) producer.set(output.id, node);
+  });
+  const leaving = new Set(graph.outputs.map((value) => value.id));
+  const read = readers(graph);
+  const inputs = new Map<Parameter, Value>();
+  for (const input of graph.inputs) if (input.kind === "parameter") inputs.set(input.parameter, input.value);
+
+  const lasts = graph.assignments.map(({ value }) => producer.get(value.id));
+  const first = lasts.find((node) => node !== undefined);
+  const shared = first ? walk(first, producer, new Set()).found : new Set<Node>();
+  const above = new Map<Node, Set<Node>>();
+  const ancestorsOf = (node: Node): Set<Node> => {
+    const known = above.get(node) ?? walk(node, producer, new Set()).found;
+    above.set(node, known);
+    return known;
+  };
+
+  graph.assignments.forEach(({ parameter }, i) => {
+    const old = inputs.get(parameter);
+    const last = lasts[i];
+    if (!old || !last || leaving.has(old.id)) return;
+    // Walk up to where the updates meet; beyond it only the latest meeting point, the norm, is followed to the end.
+    const { found, met } = last === first ? { found: shared, met: [] } : walk(last, producer, shared);
+    const hub = met.reduce<Node | undefined>(
+      (latest, node) => (latest && position.get(latest)! > position.get(node)! ? latest : node),
+      undefined,
+    );
+    const before = (node: Node): boolean =>
+      found.has(node) || met.includes(node) || (hub !== undefined && ancestorsOf(hub).has(node));
+    const others = read.get(old.id) ?? [];
+    if (others.every((node) => (node === last ? ELEMENTWISE.has(node.kernel) : before(node)))) safe.add(parameter);
+  });
+  return safe;
+}
+
+/** The ancestors of a node, down to and without those in `stop`; `met` are the ones in `stop` where the walk ended. */
+function walk(
+  node: Node,
+  producer: ReadonlyMap<number, Node>,
+  stop: ReadonlySet<Node>,
+): { found: Set<Node>; met: Node[] } {
+  const found = new Set<Node>();
+  const met = new Set<Node>();
+  const stack = [node];
+  while (stack.length > 0) {
+    for (const input of Object.values(stack.pop()!.inputs)) {
+      const next = producer.get(input.id);
+      if (!next || found.has(next)) continue;
+      if (stop.has(next)) {
+        met.add(next);
+        continue;
+      }
+      found.add(next);
+      stack.push(next);
+    }
+  }
+  return { found, met: [...met] };
+}

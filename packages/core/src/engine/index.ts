@@ -1,0 +1,19 @@
+// The engine's public face.
+
+import "./kernels/index.js";
+
+export {
+  type CompiledEngineOptions,
+  type CompiledFunction,
+  compile,
+  draw,
+  type EagerEngineOptions,
+  engineInfo,
+  useEngine,
+} from "./compile.js";
+export type { Distribution, RandomKey } from "./draw.js";
+export type { Argument, EngineInfo, HostArray, Outputs } from "./engine.js";
+export { gradients } from "./gradients.js";
+export type { DType } from "./graph.js";
+export { Parameter, type ParameterData } from "./parameter.js";
+export { inTraining, isTraining, structureChanged } from "./state.js";

@@ -1,0 +1,6 @@
+// The table of TensorFlow.js kernels: importing this folder fills it.
+
+import "./arrange.js";
+import "./elementwise.js";
+import "./matMul.js";
+import "./reduce.js";

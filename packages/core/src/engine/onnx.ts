@@ -1,0 +1,143 @@
+// ONNX files, as far as the engine writes them: the fields of onnx.proto (IR version 10) that a graph of plain nodes needs.
+
+import { PbfWriter } from "pbf";
+import type { DType } from "./graph.js";
+
+export type OnnxType = DType | "int64" | "uint32" | "float16" | "int8" | "uint8";
+
+/** `TensorProto.DataType`. */
+const DATA_TYPE: Record<OnnxType, number> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  uint32: 12,
+};
+
+const IR_VERSION = 10;
+/** Opset 17 brought LayerNormalization, 18 reductions with axes as inputs, 20 Gelu. */
+const OPSET = 20;
+const CONTRIB = "com.microsoft";
+
+/** An attribute's value: an integer is a bigint, so that 1 can be told from 1.0. */
+export type OnnxAttribute = bigint | number | string | readonly bigint[] | readonly number[];
+
+export interface OnnxNode {
+  readonly type: string;
+  readonly domain: "" | typeof CONTRIB;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: Readonly<Record<string, OnnxAttribute>>;
+}
+
+export interface OnnxTensor {
+  readonly name: string;
+  readonly type: OnnxType;
+  readonly shape: readonly number[];
+  /** Row-major little-endian numbers. */
+  readonly bytes: Uint8Array;
+}
+
+export interface OnnxValue {
+  readonly name: string;
+  readonly type: OnnxType;
+  readonly shape: readonly number[];
+}
+
+export interface OnnxGraph {
+  readonly nodes: readonly OnnxNode[];
+  readonly initializers: readonly OnnxTensor[];
+  readonly inputs: readonly OnnxValue[];
+  readonly outputs: readonly OnnxValue[];
+}
+
+/** The bytes of a ModelProto. */
+export function writeOnnx(graph: OnnxGraph): Uint8Array {
+  const pbf = new PbfWriter();
+  pbf.writeVarintField(1, IR_VERSION);
+  pbf.writeStringField(2, "@peft/core");
+  pbf.writeMessage(7, writeGraph, graph);
+  for (const [domain, version] of [["", OPSET] as const, [CONTRIB, 1] as const]) {
+    pbf.writeMessage(8, writeOpset, { domain, version });
+  }
+  return pbf.finish();
+}
+
+function writeOpset(opset: { domain: string; version: number }, pbf: PbfWriter): void {
+  pbf.writeStringField(1, opset.domain);
+  pbf.writeVarintField(2, opset.version);
+}
+
+function writeGraph(graph: OnnxGraph, pbf: PbfWriter): void {
+  for (const node of graph.nodes) pbf.writeMessage(1, writeNode, node);
+  pbf.writeStringField(2, "step");
+  for (const tensor of graph.initializers) pbf.writeMessage(5, writeTensor, tensor);
+  for (const value of graph.inputs) pbf.writeMessage(11, writeValue, value);
+  for (const value of graph.outputs) pbf.writeMessage(12, writeValue, value);
+}
+
+function writeNode(node: OnnxNode, pbf: PbfWriter): void {
+  for (const name of node.inputs) pbf.writeStringField(1, name);
+  for (const name of node.outputs) pbf.writeStringField(2, name);
+  pbf.writeStringField(4, node.type);
+  for (const [name, value] of Object.entries(node.attributes)) pbf.writeMessage(5, writeAttribute, { name, value });
+  if (node.domain) pbf.writeStringField(7, node.domain);
+}
+
+/** `AttributeProto.AttributeType`: FLOAT 1, INT 2, STRING 3, FLOATS 6, INTS 7. */
+function writeAttribute({ name, value }: { name: string; value: OnnxAttribute }, pbf: PbfWriter): void {
+  pbf.writeStringField(1, name);
+  if (typeof value === "number") {
+    pbf.writeFloatField(2, value);
+    pbf.writeVarintField(20, 1);
+  } else if (typeof value === "bigint") {
+    writeInteger(3, value, pbf);
+    pbf.writeVarintField(20, 2);
+  } else if (typeof value === "string") {
+    pbf.writeBytesField(4, new TextEncoder().encode(value));
+    pbf.writeVarintField(20, 3);
+  } else if (typeof value[0] === "number") {
+    for (const item of value as readonly number[]) pbf.writeFloatField(7, item);
+    pbf.writeVarintField(20, 6);
+  } else {
+    for (const item of value as readonly bigint[]) writeInteger(8, item, pbf);
+    pbf.writeVarintField(20, 7);
+  }
+}
+
+/** pbf writes negative numbers as 64-bit two's complement varints, as protobuf's int64 wants. */
+function writeInteger(field: number, value: bigint, pbf: PbfWriter): void {
+  pbf.writeVarintField(field, Number(value));
+}
+
+function writeTensor(tensor: OnnxTensor, pbf: PbfWriter): void {
+  for (const dimension of tensor.shape) pbf.writeVarintField(1, dimension);
+  pbf.writeVarintField(2, DATA_TYPE[tensor.type]);
+  pbf.writeStringField(8, tensor.name);
+  pbf.writeBytesField(9, tensor.bytes);
+}
+
+function writeValue(value: OnnxValue, pbf: PbfWriter): void {
+  pbf.writeStringField(1, value.name);
+  pbf.writeMessage(2, writeType, value);
+}
+
+function writeType(value: OnnxValue, pbf: PbfWriter): void {
+  pbf.writeMessage(1, writeTensorType, value);
+}
+
+function writeTensorType(value: OnnxValue, pbf: PbfWriter): void {
+  pbf.writeVarintField(1, DATA_TYPE[value.type]);
+  pbf.writeMessage(2, writeShape, value.shape);
+}
+
+function writeShape(shape: readonly number[], pbf: PbfWriter): void {
+  for (const dimension of shape) pbf.writeMessage(1, writeDimension, dimension);
+}
+
+function writeDimension(dimension: number, pbf: PbfWriter): void {
+  pbf.writeVarintField(1, dimension);
+}

@@ -1,0 +1,80 @@
+// What every host model is: a module over named inputs that can be called from outside, where it is compiled by itself.
+
+import type * as tf from "@tensorflow/tfjs";
+import { type Argument, type CompiledFunction, compile, type Parameter } from "../engine/index.js";
+import { Module, namedParameters } from "../nn/index.js";
+
+/** Tensors by the names that the model's `forward` documents. */
+export type ModelInputs = Readonly<Record<string, tf.Tensor>>;
+/** Numbers for `ModelInputs`: TensorFlow.js tensors or host arrays. */
+export type ModelArguments = Readonly<Record<string, Argument>>;
+
+/** What `forward` computes. In a compiled function what nobody reads costs nothing. */
+export interface ModelOutput {
+  /** What the head says; for a classifier [batch, classes]. */
+  readonly logits: tf.Tensor;
+  /** The embeddings' output and each block's. */
+  readonly hiddenStates: readonly tf.Tensor[];
+}
+
+/** Anything that runs and trains like a host model: hosts, and hosts with adapters. */
+export interface Trainable {
+  /** The pure function, to be used inside a compiled function. */
+  forward(inputs: ModelInputs): ModelOutput;
+  /** The task's loss, a scalar. `batch` holds the inputs and the targets. */
+  loss(output: ModelOutput, batch: ModelInputs): tf.Tensor;
+}
+
+/**
+ * A host model. It is a function: `await model({ pixelValues })` runs it compiled and resolves to `{ logits }`, whose
+ * tensors belong to the caller.
+ */
+export interface HostModel {
+  (inputs: ModelArguments): Promise<{ logits: tf.Tensor }>;
+}
+
+// The interface and the class are one: the constructor returns a function, which the interface's signature describes.
+export abstract class HostModel extends Module implements Trainable {
+  constructor() {
+    super();
+    const model = ((inputs: ModelArguments) => run(model, inputs)) as unknown as this;
+    // biome-ignore lint/correctness/noConstructorReturn: an instance is to be callable, as in transformers.js
+    return Object.setPrototypeOf(Object.assign(model, { path: "" }), new.target.prototype);
+  }
+
+  abstract override forward(inputs: ModelInputs): ModelOutput;
+  abstract loss(output: ModelOutput, batch: ModelInputs): tf.Tensor;
+
+  /** Every parameter by its name in the checkpoint file. */
+  parameters(): Map<string, Parameter> {
+    return namedParameters(this);
+  }
+
+  /** Frees every parameter. Any later use throws DISPOSED. */
+  dispose(): void {
+    for (const parameter of this.parameters().values()) parameter.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+const calls = new WeakMap<Trainable, Map<string, CompiledFunction<{ logits: tf.Tensor }>>>();
+
+/** Runs a model's forward pass on the engine. */
+export function run(model: Trainable, inputs: ModelArguments): Promise<{ logits: tf.Tensor }> {
+  const names = Object.keys(inputs).sort();
+  const known = calls.get(model) ?? new Map<string, CompiledFunction<{ logits: tf.Tensor }>>();
+  calls.set(model, known);
+  const key = names.join();
+  let call = known.get(key);
+  if (!call) {
+    call = compile((...tensors) => {
+      const { logits } = model.forward(Object.fromEntries(names.map((name, i) => [name, tensors[i]!])));
+      return { logits };
+    });
+    known.set(key, call);
+  }
+  return call(...names.map((name) => inputs[name]!));
+}

@@ -1,0 +1,190 @@
+// The vision transformer (Dosovitskiy et al. 2021), with the module names of Hugging Face's checkpoint files.
+
+import * as tf from "@tensorflow/tfjs";
+import { Parameter } from "../../engine/index.js";
+import { PeftError } from "../../errors.js";
+import {
+  activation,
+  Conv2d,
+  Dropout,
+  type Initializer,
+  Layer,
+  LayerNorm,
+  Linear,
+  Module,
+  normal,
+  Residual,
+} from "../../nn/index.js";
+import { attention } from "../../ops/index.js";
+import type { ViTConfig } from "./config.js";
+import { resizePositions } from "./positions.js";
+
+/** pixels [batch, channels, height, width] to [batch, 1 + patches, D]. */
+export class ViTEmbeddings extends Layer {
+  /** [1, 1, D] */
+  readonly cls_token: Parameter;
+  /** [1, 1 + patches, D] */
+  readonly position_embeddings: Parameter;
+  readonly patch_embeddings: { projection: Layer };
+  readonly dropout: Layer;
+  readonly #config: ViTConfig;
+
+  constructor(config: ViTConfig, init: Initializer) {
+    super();
+    const { hiddenSize, patchSize, numChannels } = config;
+    const [rows, columns] = gridOf(config);
+    const positions = [1, 1 + rows * columns, hiddenSize];
+    this.#config = config;
+    this.cls_token = new Parameter([1, 1, hiddenSize], (name) => init([1, 1, hiddenSize], name));
+    this.position_embeddings = new Parameter(positions, (name) => init(positions, name));
+    this.patch_embeddings = {
+      projection: new Conv2d(numChannels, hiddenSize, { kernel: patchSize, stride: patchSize[0], init }),
+    };
+    this.dropout = new Dropout(config.dropout.embeddings);
+  }
+
+  override forward(pixels: tf.Tensor): tf.Tensor {
+    const { hiddenSize, imageSize, numChannels } = this.#config;
+    const [batch, channels, height, width] = pixels.shape as [number, number, number, number];
+    const resized = height !== imageSize[0] || width !== imageSize[1];
+    if (pixels.rank !== 4 || channels !== numChannels || (resized && !this.#config.positionResize)) {
+      const expected = `[batch, ${numChannels}, ${imageSize.join(", ")}]`;
+      throw new PeftError("SHAPE_MISMATCH", `expected pixels of ${expected}, got [${pixels.shape}]`, {
+        place: this.path,
+        hint: "resize the pictures, or load the model with positionResize",
+      });
+    }
+    const map = this.patch_embeddings.projection.forward(pixels);
+    const [, , rows, columns] = map.shape as [number, number, number, number];
+    const tokens = tf.transpose(tf.reshape(map, [batch, hiddenSize, rows * columns]), [0, 2, 1]);
+    const cls = tf.broadcastTo(this.cls_token.value(), [batch, 1, hiddenSize]);
+    const table = this.position_embeddings.value();
+    const positions = resized
+      ? resizePositions(table, gridOf(this.#config), [rows, columns], this.#config.positionResize!)
+      : table;
+    return this.dropout.forward(tf.add(tf.concat([cls, tokens], 1), positions));
+  }
+}
+
+/** softmax(q k^T / sqrt(d)) v over all tokens. */
+export class ViTSelfAttention extends Layer {
+  readonly query: Layer;
+  readonly key: Layer;
+  readonly value: Layer;
+  readonly #heads: number;
+
+  constructor(config: ViTConfig, init: Initializer) {
+    super();
+    const { hiddenSize, qkvBias: bias } = config;
+    this.#heads = config.numAttentionHeads;
+    this.query = new Linear(hiddenSize, hiddenSize, { bias, init });
+    this.key = new Linear(hiddenSize, hiddenSize, { bias, init });
+    this.value = new Linear(hiddenSize, hiddenSize, { bias, init });
+  }
+
+  override forward(x: tf.Tensor): tf.Tensor {
+    return attention(this.query.forward(x), this.key.forward(x), this.value.forward(x), { heads: this.#heads });
+  }
+}
+
+export class ViTAttention extends Layer {
+  readonly attention: Layer;
+  readonly output: { dense: Layer; dropout: Layer };
+
+  constructor(config: ViTConfig, init: Initializer) {
+    super();
+    this.attention = new ViTSelfAttention(config, init);
+    this.output = {
+      dense: new Linear(config.hiddenSize, config.hiddenSize, { init }),
+      dropout: new Dropout(config.dropout.attention),
+    };
+  }
+
+  override forward(x: tf.Tensor): tf.Tensor {
+    return this.output.dropout.forward(this.output.dense.forward(this.attention.forward(x)));
+  }
+}
+
+/** A pre-norm block: h = x + attention(norm(x)); y = h + ffn(norm(h)). */
+export class ViTLayer extends Layer {
+  readonly layernorm_before: Layer;
+  readonly attention: Layer;
+  /** The sum after attention: where adapters of the attention block are attached. */
+  readonly attention_residual: Residual;
+  readonly layernorm_after: Layer;
+  readonly intermediate: { dense: Layer; dropout: Layer };
+  readonly output: { dense: Layer; dropout: Layer };
+  /** The sum after the feed-forward layers: where adapters beside or behind them are attached. */
+  readonly ffn_residual: Residual;
+  readonly #activation: (x: tf.Tensor) => tf.Tensor;
+
+  constructor(config: ViTConfig, init: Initializer) {
+    super();
+    const { hiddenSize, intermediateSize, layerNormEps, dropout } = config;
+    this.layernorm_before = new LayerNorm(hiddenSize, layerNormEps);
+    this.attention = new ViTAttention(config, init);
+    this.attention_residual = new Residual();
+    this.layernorm_after = new LayerNorm(hiddenSize, layerNormEps);
+    this.intermediate = {
+      dense: new Linear(hiddenSize, intermediateSize, { init }),
+      dropout: new Dropout(dropout.mlp),
+    };
+    this.output = { dense: new Linear(intermediateSize, hiddenSize, { init }), dropout: new Dropout(dropout.mlp) };
+    this.ffn_residual = new Residual();
+    this.#activation = activation(config.hiddenAct);
+  }
+
+  override forward(x: tf.Tensor): tf.Tensor {
+    const h = this.attention_residual.forward(x, this.attention.forward(this.layernorm_before.forward(x)));
+    const inner = this.#activation(this.intermediate.dense.forward(this.layernorm_after.forward(h)));
+    const f = this.output.dense.forward(this.intermediate.dropout.forward(inner));
+    return this.ffn_residual.forward(h, this.output.dropout.forward(f));
+  }
+}
+
+export interface ViTOutput {
+  /** After the final norm, [batch, 1 + patches, D]. */
+  readonly lastHiddenState: tf.Tensor;
+  /** The embeddings' output and each block's, [batch, 1 + patches, D]. */
+  readonly hiddenStates: readonly tf.Tensor[];
+}
+
+/** The bare model, without a head. */
+export class ViTModel extends Module {
+  readonly embeddings: Layer;
+  readonly encoder: { layer: Layer[] };
+  readonly layernorm: Layer;
+  /** Present where the checkpoint has one. */
+  readonly pooler?: { dense: Layer };
+
+  constructor(config: ViTConfig, options: { seed: number; pooler: boolean }) {
+    super();
+    const init = normal(config.initializerRange, options.seed);
+    this.embeddings = new ViTEmbeddings(config, init);
+    this.encoder = { layer: Array.from({ length: config.numHiddenLayers }, () => new ViTLayer(config, init)) };
+    this.layernorm = new LayerNorm(config.hiddenSize, config.layerNormEps);
+    if (options.pooler) this.pooler = { dense: new Linear(config.hiddenSize, config.hiddenSize, { init }) };
+  }
+
+  override forward(pixels: tf.Tensor): ViTOutput {
+    const hiddenStates = [this.embeddings.forward(pixels)];
+    for (const layer of this.encoder.layer) hiddenStates.push(layer.forward(hiddenStates.at(-1)!));
+    return { lastHiddenState: this.layernorm.forward(hiddenStates.at(-1)!), hiddenStates };
+  }
+
+  /** tanh of a dense layer over the class token: [batch, D]. @throws PeftError KEY_MISMATCH where there is no pooler */
+  pool(output: ViTOutput): tf.Tensor {
+    if (!this.pooler) throw new PeftError("KEY_MISMATCH", "the checkpoint of this model has no pooler");
+    return tf.tanh(this.pooler.dense.forward(classToken(output)));
+  }
+}
+
+/** [batch, D] */
+export function classToken({ lastHiddenState }: ViTOutput): tf.Tensor {
+  const [batch, , width] = lastHiddenState.shape as [number, number, number];
+  return tf.reshape(tf.slice(lastHiddenState, [0, 0, 0], [batch, 1, width]), [batch, width]);
+}
+
+function gridOf({ imageSize, patchSize }: ViTConfig): [rows: number, columns: number] {
+  return [Math.floor(imageSize[0] / patchSize[0]), Math.floor(imageSize[1] / patchSize[1])];
+}

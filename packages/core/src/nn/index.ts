@@ -1,0 +1,20 @@
+// Modules and layers.
+
+export { type ActivationName, activation } from "./activation.js";
+export { Conv2d, type Conv2dOptions } from "./conv2d.js";
+export { Dropout } from "./dropout.js";
+export { Embedding } from "./embedding.js";
+export { constant, type Initializer, kaimingUniform, normal, ones, uniform, zeros } from "./init.js";
+export { LayerNorm } from "./layerNorm.js";
+export { Linear, type LinearOptions } from "./linear.js";
+export {
+  children,
+  getModule,
+  Layer,
+  Module,
+  namedModules,
+  namedParameters,
+  nameModules,
+  replaceModule,
+} from "./module.js";
+export { Residual } from "./residual.js";

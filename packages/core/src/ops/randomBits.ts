@@ -1,0 +1,45 @@
+// Random bits made inside the graph, equal bit for bit in JavaScript, on the CPU and on WebGPU: the hash of `random.ts`
+// over a counter, written with additions, products and divisions of uint32 alone.
+
+import * as tf from "@tensorflow/tfjs";
+import type { Emitter } from "../engine/emit.js";
+import { sizeOf } from "../engine/graph.js";
+import { defineOp } from "../engine/op.js";
+import { extend } from "../random.js";
+
+const WORD = 0x7f4a7c15;
+
+const op = defineOp({
+  name: "PeftRandomBits",
+  infer: (_, { shape }) => ({ shape: shape as number[], dtype: "int32" }),
+  emit: ({ inputs, outputs }, e) => {
+    const { shape } = outputs[0]!;
+    const key = e.op("Add", [e.cast(e.of(inputs.key!), "uint32"), e.word(WORD)]);
+    const counter = e.cast(e.op("Range", [e.int(0), e.int(sizeOf(shape)), e.int(1)]), "uint32");
+    const hashed = emitMix(e, e.op("Add", [counter, key]));
+    return e.reshape(e.cast(e.op("Div", [hashed, e.word(256)]), "int32"), shape);
+  },
+  eager: ({ key }, { shape }) => {
+    const base = key!.dataSync()[0]! >>> 0;
+    const bits = Int32Array.from({ length: sizeOf(shape as number[]) }, (_, i) => extend(base, i) >>> 8);
+    return tf.tensor(bits, shape as number[], "int32");
+  },
+});
+
+/** `mix` of `random.ts`. */
+function emitMix(e: Emitter, word: string): string {
+  const round = (h: string, factor: number, shift: number): string => {
+    const product = e.op("Mul", [h, e.word(factor)]);
+    return e.op("Add", [product, e.op("Div", [product, e.word(2 ** shift)])]);
+  };
+  return round(round(round(word, 0x9e3779b1, 16), 0x85ebca6b, 13), 0xc2b2ae35, 16);
+}
+
+/**
+ * Independent 24-bit integers, 0..2^24-1, as int32.
+ *
+ * @param key [1] int32, a draw of the distribution `key`
+ */
+export function randomBits(key: tf.Tensor, shape: readonly number[]): tf.Tensor {
+  return op({ key }, { shape: [...shape] })[0]!;
+}
