@@ -39,3 +39,5 @@ export function hashText(text: string): number {
 export function unit(word: number): number {
   return (word >>> 8) * UNIT;
 }
+
+export { extend as absorb, START as HASH_START, unit as toUniform };
