@@ -5,3 +5,4 @@ export { PeftError, type PeftErrorCode, type PeftErrorOptions } from "./errors.j
 export * from "./models/index.js";
 export * from "./nn/index.js";
 export * from "./ops/index.js";
+export * from "./train/index.js";
