@@ -7,3 +7,4 @@ export * from "./files/index.js";
 export * from "./models/index.js";
 export * from "./nn/index.js";
 export * from "./ops/index.js";
+export * from "./train/index.js";
