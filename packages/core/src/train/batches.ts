@@ -12,7 +12,7 @@ export interface Batch {
   readonly size: number;
 }
 
-export interface EpochOptions {
+export interface BatchesOptions {
   /** Batches of the epoch to leave out. */
   readonly start: number;
   readonly signal?: AbortSignal;
@@ -22,7 +22,7 @@ export interface EpochOptions {
 export interface BatchSource {
   readonly batchesPerEpoch: number;
   /** The batches of one epoch, `start` and later. */
-  batches(epoch: number, options: EpochOptions): AsyncIterable<Batch>;
+  batches(epoch: number, options: BatchesOptions): AsyncIterable<Batch>;
 }
 
 export interface ArrayBatchesOptions {
