@@ -4,6 +4,7 @@ export * from "./data/index.js";
 export * from "./engine/index.js";
 export { PeftError, type PeftErrorCode, type PeftErrorOptions } from "./errors.js";
 export * from "./files/index.js";
+export type { HostArray } from "./hostArray.js";
 export * from "./models/index.js";
 export * from "./nn/index.js";
 export * from "./ops/index.js";

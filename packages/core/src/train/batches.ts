@@ -1,29 +1,8 @@
-// Where batches come from: a source of numbered epochs, each of which can be gone on with in the middle.
+// Batches of arrays in memory.
 
-import { permutation } from "../data/index.js";
-import type { HostArray } from "../engine/index.js";
+import { type BatchSource, permutation } from "../data/index.js";
 import { PeftError } from "../errors.js";
-
-/** Examples for one step. */
-export interface Batch {
-  /** Inputs and targets by the names that the model knows, each with `size` rows. */
-  readonly inputs: Readonly<Record<string, HostArray>>;
-  /** Number of examples. */
-  readonly size: number;
-}
-
-export interface BatchesOptions {
-  /** Batches of the epoch to leave out. */
-  readonly start: number;
-  readonly signal?: AbortSignal;
-}
-
-/** Batches for training or evaluation. An epoch's batches must be a function of its number alone. */
-export interface BatchSource {
-  readonly batchesPerEpoch: number;
-  /** The batches of one epoch, `start` and later. */
-  batches(epoch: number, options: BatchesOptions): AsyncIterable<Batch>;
-}
+import type { HostArray } from "../hostArray.js";
 
 export interface ArrayBatchesOptions {
   readonly batchSize: number;
@@ -58,7 +37,7 @@ export function arrayBatches(arrays: Readonly<Record<string, HostArray>>, option
   if (batchesPerEpoch === 0) throw new PeftError("DATA_EMPTY", "there are no examples for a batch");
   return {
     batchesPerEpoch,
-    async *batches(epoch, { start }) {
+    async *batches(epoch, { start = 0 } = {}) {
       const order = shuffle ? permutation(count, seed, epoch) : Uint32Array.from({ length: count }, (_, i) => i);
       for (let i = start; i < batchesPerEpoch; i++) {
         const rows = order.subarray(i * batchSize, Math.min(count, (i + 1) * batchSize));

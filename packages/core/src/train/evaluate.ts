@@ -1,9 +1,9 @@
 // Evaluation: a model's loss and accuracy over a source of batches.
 
 import * as tf from "@tensorflow/tfjs";
+import type { BatchSource } from "../data/index.js";
 import { type CompiledFunction, compile } from "../engine/index.js";
 import type { ModelInputs, ModelOutput } from "../models/index.js";
-import type { BatchSource } from "./batches.js";
 import type { TrainableModel } from "./model.js";
 
 export interface Metrics {

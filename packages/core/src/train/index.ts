@@ -1,12 +1,6 @@
 // Training.
 
-export {
-  type ArrayBatchesOptions,
-  arrayBatches,
-  type Batch,
-  type BatchesOptions,
-  type BatchSource,
-} from "./batches.js";
+export { type ArrayBatchesOptions, arrayBatches } from "./batches.js";
 export { type EvaluateOptions, evaluate, type Metrics } from "./evaluate.js";
 export type { Best, StepEvent, TrainingEvent } from "./events.js";
 export type { TrainableModel } from "./model.js";

@@ -2,9 +2,9 @@
 
 import { access } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { Batch } from "../data/index.js";
 import type { Parameter, ParameterData } from "../engine/index.js";
 import { PeftError } from "../errors.js";
-import type { Batch } from "./batches.js";
 import {
   type Agreement,
   BEST,

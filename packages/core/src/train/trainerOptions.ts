@@ -1,7 +1,7 @@
 // What a trainer is told, checked before anything starts.
 
+import type { BatchSource } from "../data/index.js";
 import { PeftError } from "../errors.js";
-import type { BatchSource } from "./batches.js";
 import { adamW, type Optimizer } from "./optimizers/index.js";
 import type { ParameterGroup } from "./parameterGroups.js";
 import { constantSchedule, cosineSchedule, linearSchedule, type Schedule } from "./schedules.js";

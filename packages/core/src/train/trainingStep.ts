@@ -2,8 +2,9 @@
 // Where the loss or the norm is not finite the update comes to nothing, bit for bit (optimizers/optimizer.ts says how).
 
 import * as tf from "@tensorflow/tfjs";
-import { type CompiledFunction, compile, gradients, type HostArray, inTraining, Parameter } from "../engine/index.js";
+import { type CompiledFunction, compile, gradients, inTraining, Parameter } from "../engine/index.js";
 import { PeftError } from "../errors.js";
+import type { HostArray } from "../hostArray.js";
 import { select } from "../ops/index.js";
 import type { TrainableModel } from "./model.js";
 import type { Optimizer, Updated } from "./optimizers/index.js";

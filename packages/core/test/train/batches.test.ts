@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { arrayBatches, type Batch } from "../../src/train/index.js";
+import type { Batch } from "../../src/index.js";
+import { arrayBatches } from "../../src/train/index.js";
 import { floats } from "./models.js";
 
 const listed = async (batches: AsyncIterable<Batch>): Promise<number[][]> => {

@@ -4,11 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Parameter, type PeftError, useEngine } from "../../src/index.js";
+import { type BatchSource, Parameter, type PeftError, useEngine } from "../../src/index.js";
 import {
   adamW,
   arrayBatches,
-  type BatchSource,
   evaluate,
   sgd,
   Trainer,
@@ -311,7 +310,7 @@ describe("on the compiled engine alone", () => {
         yield* batches(epoch, { ...settings, start: 3 });
         setTimeout(() => controller.abort(new Error("enough")), 10);
         await new Promise((_, reject) => {
-          settings.signal!.addEventListener("abort", () => reject(settings.signal!.reason));
+          settings!.signal!.addEventListener("abort", () => reject(settings!.signal!.reason));
         });
       },
     };
