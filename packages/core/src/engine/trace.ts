@@ -28,6 +28,8 @@ export class Recorder {
   scope = "";
   readonly #constantValues = new Map<Entry, Value>();
   readonly #parameterTensors = new Map<Parameter, tf.Tensor>();
+  /** Tensors of parameters that were assigned to: the function may still hold them. */
+  readonly #replaced: tf.Tensor[] = [];
   readonly #sites = new Map<string, number>();
   #next = 0;
 
@@ -56,6 +58,8 @@ export class Recorder {
 
   assign(parameter: Parameter, tensor: tf.Tensor): void {
     this.assignments.set(parameter, this.valueOf(tensor));
+    const replaced = this.#parameterTensors.get(parameter);
+    if (replaced) this.#replaced.push(replaced);
     this.#parameterTensors.set(parameter, tf.keep(tf.clone(tensor)));
   }
 
@@ -109,7 +113,7 @@ export class Recorder {
       assignments,
       outputs: outputs.map((tensor) => this.valueOf(tensor)),
     };
-    for (const tensor of this.#parameterTensors.values()) tensor.dispose();
+    for (const tensor of [...this.#parameterTensors.values(), ...this.#replaced]) tensor.dispose();
     return { ...graph, constants: this.constants };
   }
 }

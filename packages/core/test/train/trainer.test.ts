@@ -187,29 +187,23 @@ describe.each(["compiled", "eager"] as const)("on the %s engine", (engine) => {
     }
   });
 
-  // The tracer keeps one tensor for each parameter that a traced function assigns to (engine/trace.ts, Recorder.assign).
-  const tracerLeaks = engine === "compiled";
-  const reason = tracerLeaks ? " (skipped here until the tracer frees the tensors of assigned parameters)" : "";
-  it.skipIf(tracerLeaks)(
-    `training leaves no tensors behind, whether it ends, is aborted, or is left${reason}`,
-    async () => {
-      const model = new Mlp({ dropout: 0.1 });
-      await evaluate(model, validation());
-      const before = tf.memory().numTensors;
-      await all(new Trainer(model, options({ validation: validation(), loadBest: true })));
-      await evaluate(model, validation());
-      expect(tf.memory().numTensors).toBe(before);
-      const controller = new AbortController();
-      await untilError(
-        new Trainer(model, options({ outputDir: folder })),
-        (event) => event.type === "step" && controller.abort(),
-        controller.signal,
-      );
-      expect(tf.memory().numTensors).toBe(before);
-      for await (const event of new Trainer(model, options()).run()) if (event.type === "step") break;
-      expect(tf.memory().numTensors).toBe(before);
-    },
-  );
+  it("training leaves no tensors behind, whether it ends, is aborted, or is left", async () => {
+    const model = new Mlp({ dropout: 0.1 });
+    await evaluate(model, validation());
+    const before = tf.memory().numTensors;
+    await all(new Trainer(model, options({ validation: validation(), loadBest: true })));
+    await evaluate(model, validation());
+    expect(tf.memory().numTensors).toBe(before);
+    const controller = new AbortController();
+    await untilError(
+      new Trainer(model, options({ outputDir: folder })),
+      (event) => event.type === "step" && controller.abort(),
+      controller.signal,
+    );
+    expect(tf.memory().numTensors).toBe(before);
+    for await (const event of new Trainer(model, options()).run()) if (event.type === "step") break;
+    expect(tf.memory().numTensors).toBe(before);
+  });
 
   it("timers run between the steps", async () => {
     let ticks = 0;
