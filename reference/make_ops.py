@@ -1,0 +1,205 @@
+"""fixtures/ops: every differentiable op of core, its outputs and the gradients of its inputs.
+
+Inputs are rounded to float32 first, so that what is stored is exactly what was computed on; the computation and its
+gradient (torch autograd) are in float64. Names in a file: `input.<name>`, `output`, `upstream` (gradient of the loss
+with respect to the output) and `grad.<name>`.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from common import close, write
+
+
+# A gradient that is zero in exact arithmetic comes out of float64 as noise of this size; it is stored as zeros and named.
+ROUNDING = 1e-13
+
+
+class Numbers:
+    """Seeded float32-exact normal numbers, in float64."""
+
+    def __init__(self, seed: int):
+        self.generator = np.random.default_rng(seed)
+
+    def normal(self, *shape: int, scale: float = 1.0, mean: float = 0.0) -> torch.Tensor:
+        values = self.generator.standard_normal(shape) * scale + mean
+        return torch.from_numpy(np.asarray(values, dtype=np.float32)).double()
+
+    def labels(self, count: int, classes: int) -> torch.Tensor:
+        return torch.from_numpy(self.generator.integers(0, classes, count))
+
+
+def case(name: str, op: str, function, inputs: dict, attrs: dict, upstream_seed: int = 99, constants=(), note: str | None = None) -> None:
+    """Runs `function(**inputs)` in float64 and writes the pair. `constants` get no gradient."""
+    leaves = {key: value.clone().requires_grad_(value.is_floating_point() and key not in constants) for key, value in inputs.items()}
+    output = function(**leaves)
+    upstream = Numbers(upstream_seed).normal(*output.shape)
+    output.backward(upstream)
+    for leaf in leaves.values():
+        if leaf.grad is not None and leaf.grad.abs().max() < ROUNDING:
+            leaf.grad.zero_()
+    check_conditioning(name, function, leaves, output, upstream)
+    tensors = {f"input.{key}": value for key, value in inputs.items()}
+    tensors |= {"output": output, "upstream": upstream}
+    tensors |= {f"grad.{key}": value.grad for key, value in leaves.items() if value.requires_grad}
+    info = {
+        "op": op,
+        "attrs": attrs,
+        "inputs": list(inputs),
+        "gradients": [key for key, value in leaves.items() if value.requires_grad],
+    }
+    info["zeroGradient"] = [key for key, value in leaves.items() if value.requires_grad and not value.grad.any()]
+    if note:
+        info["note"] = note
+    write("ops", name, tensors, info)
+
+
+def relative(actual: torch.Tensor, wanted: torch.Tensor) -> float:
+    return ((actual.double() - wanted).abs().max() / wanted.abs().max().clamp_min(1e-30)).item()
+
+
+def check_conditioning(name: str, function, leaves: dict, output: torch.Tensor, upstream: torch.Tensor) -> None:
+    """A case is of use only if float32 can meet the bounds on it (1e-5 outputs, 1e-4 gradients): torch's float32 must, with room."""
+    narrow = {key: (v.detach().float() if v.is_floating_point() else v).requires_grad_(v.requires_grad) for key, v in leaves.items()}
+    result = function(**narrow)
+    result.backward(upstream.float())
+    errors = {"output": relative(result, output)}
+    errors |= {key: relative(narrow[key].grad, v.grad) for key, v in leaves.items() if v.requires_grad and v.grad.any()}
+    for key, error in errors.items():
+        assert error < (4e-6 if key == "output" else 4e-5), f"{name}: float32 torch is {error:.1e} from float64 in {key}"
+
+
+def linear() -> None:
+    n = Numbers(1)
+    x2, x3, w, b = n.normal(5, 7), n.normal(2, 3, 7), n.normal(4, 7), n.normal(4)
+    case("linear-2d", "linear", F.linear, {"input": x2, "weight": w, "bias": b}, {})
+    case("linear-2d-no-bias", "linear", F.linear, {"input": x2, "weight": w}, {})
+    case("linear-3d", "linear", F.linear, {"input": x3, "weight": w, "bias": b}, {})
+    case("linear-3d-no-bias", "linear", F.linear, {"input": x3, "weight": w}, {})
+    case("linear-one-row", "linear", F.linear, {"input": n.normal(1, 7), "weight": n.normal(1, 7), "bias": n.normal(1)}, {})
+
+
+def layer_norm() -> None:
+    for name, eps, mean, scale, note in [
+        ("layerNorm-eps-1e-12", 1e-12, 0.3, 1.0, None),
+        ("layerNorm-eps-1e-6", 1e-6, -0.2, 1.0, None),
+        ("layerNorm-small-variance", 1e-5, 0.0, 1e-3, "variance 1e-6: the value of eps shows"),
+        ("layerNorm-large-mean", 1e-6, 10.0, 1.0, "E[x²] - E[x]² in float32 would lose digits here"),
+    ]:
+        n = Numbers(2)
+        inputs = {"input": n.normal(3, 5, 9, mean=mean, scale=scale), "weight": n.normal(9, mean=1.0, scale=0.3), "bias": n.normal(9)}
+        case(name, "layerNorm", lambda input, weight, bias: F.layer_norm(input, (9,), weight, bias, eps), inputs, {"eps": eps}, note=note)
+
+
+def activations() -> None:
+    extremes = torch.tensor([-100.0, -30.0, -9.0, -5.5, -1.0, -1e-4, 1e-4, 0.5, 3.0, 5.5, 9.0, 30.0, 100.0]).double()
+    table = {"gelu": F.gelu, "geluTanh": lambda input: F.gelu(input, approximate="tanh"), "silu": F.silu, "relu": F.relu}
+    for op, function in table.items():
+        x = Numbers(3).normal(2, 5, 9, scale=1.5)
+        if op == "relu":
+            x = torch.where(x.abs() < 0.05, torch.full_like(x, 0.25), x)
+        note = "no input within 0.05 of the kink" if op == "relu" else None
+        case(op, op, function, {"input": x}, {}, note=note)
+        case(f"{op}-extreme", op, function, {"input": extremes}, {})
+
+
+def attend(heads: int):
+    def attention(q, k, v, mask=None):
+        def split(t):
+            return t.reshape(t.shape[0], t.shape[1], heads, -1).transpose(1, 2)
+
+        scores = split(q) @ split(k).transpose(-1, -2) * (q.shape[-1] // heads) ** -0.5
+        if mask is not None:
+            scores = scores + mask
+        return (scores.softmax(-1) @ split(v)).transpose(1, 2).reshape(q.shape[0], q.shape[1], -1)
+
+    return attention
+
+
+def attention() -> None:
+    def make(name, batch, queries, keys, heads, dim, mask=None, scale=1.0, note=None):
+        n = Numbers(4)
+        inputs = {
+            "q": n.normal(batch, queries, heads * dim, scale=scale),
+            "k": n.normal(batch, keys, heads * dim),
+            "v": n.normal(batch, keys, heads * dim),
+        }
+        if mask is not None:
+            inputs["mask"] = mask
+        case(name, "attention", attend(heads), inputs, {"heads": heads, "scale": dim**-0.5}, constants=("mask",), note=note)
+
+    make("attention-self", 2, 7, 7, 3, 5)
+    make("attention-one-head", 1, 5, 5, 1, 8)
+    make("attention-cross", 2, 5, 9, 2, 4)
+    make("attention-one-key", 2, 3, 1, 2, 4, note="the softmax is 1: no gradient reaches q and k")
+    make("attention-large-logits", 2, 7, 7, 2, 4, scale=60.0, note="scores in the hundreds: exp overflows unless the row maximum is subtracted")
+    padding = torch.zeros(2, 1, 1, 9).double()
+    padding[0, ..., 6:] = -1e9
+    padding[1, ..., :2] = -1e9
+    make("attention-masked", 2, 5, 9, 2, 4, mask=padding, note="additive mask over keys, 0 or -1e9")
+    n = Numbers(5)
+    make("attention-bias", 2, 5, 9, 2, 4, mask=n.normal(2, 1, 1, 9), note="an additive mask of ordinary numbers")
+
+
+def conv2d() -> None:
+    def make(name, x, w, bias=True, stride=1, padding=0, dilation=1, groups=1, note=None):
+        n = Numbers(6)
+        inputs = {"input": n.normal(*x), "weight": n.normal(*w)}
+        if bias:
+            inputs["bias"] = n.normal(w[0])
+        attrs = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        case(name, "conv2d", lambda input, weight, bias=None: F.conv2d(input, weight, bias, **attrs), inputs, attrs, note=note)
+
+    make("conv2d-patch", (2, 3, 12, 8), (5, 3, 4, 4), stride=4)
+    make("conv2d-patch-remainder", (1, 3, 10, 13), (4, 3, 4, 4), stride=4, note="rows and columns past the last patch are dropped; their gradient is 0")
+    make("conv2d-3x3", (2, 3, 7, 6), (4, 3, 3, 3), padding=1)
+    make("conv2d-3x3-no-bias", (1, 3, 5, 5), (4, 3, 3, 3), padding=1, bias=False)
+    make("conv2d-stride-2", (2, 3, 7, 8), (4, 3, 3, 3), padding=1, stride=2)
+    make("conv2d-groups-2", (2, 4, 5, 6), (6, 2, 3, 3), padding=1, groups=2)
+    make("conv2d-dilation-2", (1, 2, 9, 8), (3, 2, 3, 3), padding=2, dilation=2)
+    make("conv2d-1x1", (2, 4, 3, 5), (3, 4, 1, 1))
+
+
+def cross_entropy() -> None:
+    def make(name, logits, labels, note=None):
+        case(name, "softmaxCrossEntropy", lambda logits, labels: F.cross_entropy(logits, labels), {"logits": logits, "labels": labels}, {"reduction": "mean"}, note=note)
+
+    n = Numbers(7)
+    make("softmaxCrossEntropy", n.normal(6, 5, scale=2.0), n.labels(6, 5))
+    make("softmaxCrossEntropy-one-row", n.normal(1, 3), n.labels(1, 3))
+    make("softmaxCrossEntropy-large-logits", n.normal(5, 7, scale=200.0), n.labels(5, 7), note="differences of hundreds: log(softmax) underflows unless it is a log-sum-exp")
+
+
+def kl_symmetric(p, q):
+    """KLsym of mosa.md §3.4: each side is pulled to the other, which is held constant."""
+    lp, lq = F.log_softmax(p, -1), F.log_softmax(q, -1)
+
+    def kl(target, log_input):
+        return F.kl_div(log_input, target.detach(), reduction="batchmean", log_target=True)
+
+    return 0.5 * (kl(lq, lp) + kl(lp, lq))
+
+
+def kl() -> None:
+    goldens = {
+        "two": ([[1.0, 0.0]], [[0.0, 1.0]], 0.46211720),
+        "batch": ([[1.0, 0.0], [2.0, -1.0]], [[0.0, 1.0], [0.5, 0.5]], 0.57048917),
+        "same": ([[0.3, -0.7, 2.0]], [[0.3, -0.7, 2.0]], 0.0),
+    }
+    for name, (p, q, golden) in goldens.items():
+        p, q = torch.tensor(p).double().requires_grad_(), torch.tensor(q).double()
+        loss = kl_symmetric(p, q)
+        loss.backward()
+        close(loss, golden, f"KLsym {name}", 1e-7)  # the goldens were computed in float32
+        if name == "batch":
+            close(p.grad[0], [0.11552929, -0.11552929], "KLsym gradient", 1e-7)
+        case(f"klSymmetric-{name}", "klSymmetric", kl_symmetric, {"p": p.detach(), "q": q}, {"reduction": "batchmean"}, note="golden of mosa.md §8, test 12")
+    n = Numbers(8)
+    case("klSymmetric", "klSymmetric", kl_symmetric, {"p": n.normal(6, 5), "q": n.normal(6, 5)}, {"reduction": "batchmean"})
+    case("klSymmetric-large-logits", "klSymmetric", kl_symmetric, {"p": n.normal(4, 5, scale=80.0), "q": n.normal(4, 5, scale=80.0)}, {"reduction": "batchmean"}, note="probabilities underflow: the product of a zero probability and its logarithm must be 0")
+
+
+if __name__ == "__main__":
+    for make in (linear, layer_norm, activations, attention, conv2d, cross_entropy, kl):
+        make()
