@@ -1,11 +1,10 @@
 // @peft/core: the public face.
 
 export * from "./engine/index.js";
+// Element types of tensors in a graph; those of files have a type of the same name in their own folder.
+export type { DType } from "./engine/index.js";
 export { PeftError, type PeftErrorCode, type PeftErrorOptions } from "./errors.js";
-<<<<<<< HEAD
+export * from "./files/index.js";
 export * from "./models/index.js";
 export * from "./nn/index.js";
 export * from "./ops/index.js";
-=======
-export * from "./files/index.js";
->>>>>>> files
