@@ -3,6 +3,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { type Argument, type CompiledFunction, compile, type Parameter } from "../engine/index.js";
 import { Module, namedParameters } from "../nn/index.js";
+import { type NameTable, SAME_NAMES } from "./names.js";
 
 /** Tensors by the names that the model's `forward` documents. */
 export type ModelInputs = Readonly<Record<string, tf.Tensor>>;
@@ -42,8 +43,30 @@ export abstract class HostModel extends Module implements Trainable {
     return Object.setPrototypeOf(Object.assign(model, { path: "" }), new.target.prototype);
   }
 
+  /** The path of the module that makes the logits, which a new task trains anew. */
+  get headPath(): string | undefined {
+    return undefined;
+  }
+
+  /** The spellings of the modules' names. */
+  get names(): NameTable {
+    return SAME_NAMES;
+  }
+
+  /** Names of the modules that LoRA adapts where a config names none, as in PEFT's table of architectures. */
+  get defaultTargets(): readonly string[] | undefined {
+    return undefined;
+  }
+
+  /** Where the model came from, as given to `fromPretrained`. */
+  get nameOrPath(): string | undefined {
+    return undefined;
+  }
+
   abstract override forward(inputs: ModelInputs): ModelOutput;
   abstract loss(output: ModelOutput, batch: ModelInputs): tf.Tensor;
+  /** Writes the model into a folder. @throws PeftError FILE_UNWRITABLE */
+  abstract savePretrained(directory: string): Promise<void>;
 
   /** Every parameter by its name in the checkpoint file. */
   parameters(): Map<string, Parameter> {
