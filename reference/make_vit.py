@@ -9,8 +9,12 @@ from transformers import ViTImageProcessor, ViTModel
 from transformers.utils import logging
 
 from common import FIXTURES, check_generator, close, prefixed, training_run, write, write_json, write_tensors
-from timm_stub import timm
+from stubs import stubbed
 from vit_hosts import ODD, TINY, bare, classifier, file_name, labels, pixels
+
+with stubbed({"torchvision": {}}):
+    import timm
+    import timm.models
 
 logging.set_verbosity_error()
 logging.disable_progress_bar()

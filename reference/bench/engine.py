@@ -1,0 +1,179 @@
+"""The PyTorch side of `pnpm bench engine`: one row in one process, driven line by line over stdin and stdout.
+
+After building and running the first step it prints `{"ready": true, "load_s", "first_step_s"}`. Then every line `step` on
+stdin runs one step and prints `{"time_s"}`; `quit`, or the end of stdin, prints `{"peak_mb"}` (VmHWM / 1024) and ends.
+A step is forward, backward, clipping of the global norm to 1 and AdamW, in float32 with torch's defaults (eager, SDPA
+attention). Importing is in none of the times.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+import time
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from peft import LoraConfig, get_peft_model
+from transformers import ViTConfig, ViTForImageClassification
+from transformers.utils import logging
+
+logging.set_verbosity_error()
+logging.disable_progress_bar()
+
+CLASSES = 10
+IMAGE = 224
+SIZES = {
+    "vit-s": dict(hidden_size=384, num_attention_heads=6, intermediate_size=1536),
+    "vit-b": dict(hidden_size=768, num_attention_heads=12, intermediate_size=3072),
+}
+# row: (size, what is trained, batch)
+ROWS = {
+    "vit-s-adapter-b4": ("vit-s", "adapter", 4),
+    "vit-s-adapter-b16": ("vit-s", "adapter", 16),
+    "vit-b-adapter-b4": ("vit-b", "adapter", 4),
+    "vit-b-adapter-b16": ("vit-b", "adapter", 16),
+    "vit-b-lora-b16": ("vit-b", "lora", 16),
+    "vit-b-probe-b16": ("vit-b", "probe", 16),
+    "vit-b-full-b4": ("vit-b", "full", 4),
+    "vit-b-first": ("vit-b", "adapter", 4),  # its figure is first_step_s
+    "vit-b-load": ("vit-b", "load", 0),
+    "vit-b-load-read": ("vit-b", "load-read", 0),
+}
+
+
+class Adapter(nn.Module):
+    """AdaptFormer's: scale · up(GELU(down(norm(h)))), up starting at zero; without dropout."""
+
+    def __init__(self, hidden: int, bottleneck: int = 64, scale: float = 0.1):
+        super().__init__()
+        self.norm = nn.LayerNorm(hidden, eps=1e-6)
+        self.down = nn.Linear(hidden, bottleneck)
+        self.up = nn.Linear(bottleneck, hidden)
+        self.scale = scale
+        nn.init.zeros_(self.down.bias)
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)
+
+    def forward(self, h):
+        return self.up(F.gelu(self.down(self.norm(h)))) * self.scale
+
+
+class AdaptedLayer(nn.Module):
+    """A ViT layer of transformers with an adapter parallel to its feed-forward network (dropout is 0 in these rows)."""
+
+    def __init__(self, layer: nn.Module, hidden: int):
+        super().__init__()
+        self.layer = layer
+        self.adapter = Adapter(hidden)
+
+    def forward(self, x, attention_mask=None, **kwargs):
+        a, _ = self.layer.attention(self.layer.layernorm_before(x), attention_mask, **kwargs)
+        h = x + a
+        return h + self.layer.mlp(self.layer.layernorm_after(h)) + self.adapter(h)
+
+
+class Training:
+    """A model with its optimizer and one fixed batch."""
+
+    def __init__(self, size: str, method: str, batch: int, seed: int):
+        torch.manual_seed(seed)
+        config = ViTConfig(image_size=IMAGE, patch_size=16, num_hidden_layers=12, num_labels=CLASSES, **SIZES[size])
+        model = ViTForImageClassification(config).train()
+        if method != "full":
+            for name, parameter in model.named_parameters():
+                parameter.requires_grad_(name.startswith("classifier"))
+        if method == "adapter":
+            for i, layer in enumerate(model.vit.layers):
+                model.vit.layers[i] = AdaptedLayer(layer, config.hidden_size)
+        if method == "lora":
+            model = get_peft_model(model, LoraConfig(r=8, lora_alpha=8, target_modules=["q_proj", "v_proj"], modules_to_save=["classifier"]))
+        self.model, self.probe = model, method == "probe"
+        self.trained = [p for p in model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.trained, lr=1e-3, weight_decay=0.01)
+        self.pixels = torch.randn(batch, 3, IMAGE, IMAGE)
+        self.labels = torch.randint(0, CLASSES, (batch,))
+
+    def logits(self):
+        if not self.probe:
+            return self.model(self.pixels).logits
+        with torch.no_grad():
+            features = self.model.vit(self.pixels).last_hidden_state[:, 0]
+        return self.model.classifier(features)
+
+    def step(self) -> None:
+        self.optimizer.zero_grad()
+        loss = F.cross_entropy(self.logits(), self.labels)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.trained, 1.0)
+        self.optimizer.step()
+        loss.item()
+
+
+class Loading:
+    """Each step loads the checkpoint anew; the model of the step before is let go first.
+
+    `from_pretrained` maps the file into memory and reads next to nothing of it: the bytes come at the first forward pass.
+    With `read`, a step ends only when one number of every page of every weight has been read.
+    """
+
+    def __init__(self, checkpoint: str, read: bool):
+        self.checkpoint, self.read, self.model = checkpoint, read, None
+
+    def step(self) -> None:
+        self.model = None
+        self.model = ViTForImageClassification.from_pretrained(self.checkpoint)
+        if self.read:
+            for parameter in self.model.parameters():
+                parameter.detach().view(-1)[::1024].sum().item()
+
+
+def timed(function) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def say(**message) -> None:
+    print(json.dumps(message), flush=True)
+
+
+def peak_mb() -> float:
+    with open("/proc/self/status") as status:
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read()).group(1)) / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("row", choices=ROWS)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checkpoint", help="the folder that the loading rows read (made by make_checkpoint.py)")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    size, method, batch = ROWS[args.row]
+    loads = method.startswith("load")
+    if loads and not args.checkpoint:
+        parser.error(f"{args.row} needs --checkpoint DIR")
+
+    start = time.perf_counter()
+    work = Loading(args.checkpoint, method == "load-read") if loads else Training(size, method, batch, args.seed)
+    load_s = time.perf_counter() - start
+    say(ready=True, load_s=load_s, first_step_s=timed(work.step))
+    for line in sys.stdin:
+        command = line.strip()
+        if command == "step":
+            say(time_s=timed(work.step))
+        elif command == "quit":
+            break
+        elif command:
+            sys.exit(f"unknown command {command!r}: step or quit")
+    say(peak_mb=peak_mb())
+
+
+if __name__ == "__main__":
+    main()
