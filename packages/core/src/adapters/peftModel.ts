@@ -8,6 +8,7 @@ import { PeftError } from "../errors.js";
 import { HostModel, type ModelInputs, type ModelOutput, type NameTable, type Naming } from "../models/index.js";
 import { openAdapter, readAdapter, writeAdapter } from "./adapterFiles.js";
 import type { AttachOptions, CommonFields, PeftConfig } from "./config.js";
+import { combineHooks } from "./hooks.js";
 import type { Attachment, TrainingHooks } from "./method.js";
 import { isAtOrBelow } from "./targets.js";
 import { savedModules } from "./trainedCopies.js";
@@ -95,9 +96,18 @@ export class PeftModel extends HostModel {
     return new Map([...this.#adapters].map(([name, { config }]) => [name, config]));
   }
 
-  /** What the active adapters do in training beyond being differentiated. */
-  get hooks(): readonly TrainingHooks[] {
-    return this.#active.flatMap((name) => this.#adapters.get(name)!.attachment.hooks ?? []);
+  /**
+   * What the active adapters do in training beyond being differentiated, as one.
+   *
+   * @throws PeftError ARGUMENT_INVALID if several have a loss of their own
+   */
+  get hooks(): TrainingHooks | undefined {
+    return combineHooks(
+      this.#active.flatMap((name) => {
+        const { hooks } = this.#adapters.get(name)!.attachment;
+        return hooks ? [{ hooks, label: (key: string) => this.#label(name, key) }] : [];
+      }),
+    );
   }
 
   getBaseModel(): HostModel {

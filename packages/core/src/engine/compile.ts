@@ -60,8 +60,12 @@ async function openEager(backend: string): Promise<Engine> {
   return new EagerEngine(backend);
 }
 
-/** The advice to install tfjs-node that the `cpu` backend prints at its first use misleads: results are held there. */
+/**
+ * Results are tensors of the user's TensorFlow.js backend, or of `cpu` where none was chosen. The advice to install tfjs-node
+ * that `cpu` prints at its first use misleads here.
+ */
 function silenceCpuBackend(): void {
+  if (!(tf.engine() as unknown as { backendInstance: unknown }).backendInstance) void tf.setBackend("cpu");
   const cpu = tf.findBackend("cpu") as unknown as { firstUse: boolean } | null;
   if (cpu) cpu.firstUse = false;
 }

@@ -3,14 +3,15 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../errors.js";
+import type { HostArray } from "../hostArray.js";
 import type { Device, Feed, Fetch, Handle } from "./device.js";
 import { type DrawRequest, fill, type RandomKey } from "./draw.js";
 import { type Executable, emit } from "./emit.js";
-import type { Argument, CompiledState, Engine, EngineInfo, HostArray, Numbers, Outputs } from "./engine.js";
+import type { Argument, CompiledState, Engine, EngineInfo, Numbers, Outputs } from "./engine.js";
 import type { DType, Spec } from "./graph.js";
 import { flatten, unflatten } from "./outputs.js";
 import type { Parameter, ParameterData, Storage } from "./parameter.js";
-import { simplify } from "./simplify.js";
+import { simplify } from "./simplify/index.js";
 import { engineState, variants } from "./state.js";
 import { trace } from "./trace.js";
 

@@ -12,7 +12,7 @@ export {
   useEngine,
 } from "./compile.js";
 export type { Distribution, RandomKey } from "./draw.js";
-export type { Argument, EngineInfo, HostArray, Outputs } from "./engine.js";
+export type { Argument, EngineInfo, Outputs } from "./engine.js";
 export { gradients } from "./gradients.js";
 export type { DType } from "./graph.js";
 export { Parameter, type ParameterData } from "./parameter.js";

@@ -16,6 +16,10 @@ export interface Kernel {
    * rows depend on one another. Operands not named are used whole.
    */
   rows?(node: Node): readonly string[] | undefined;
+  /** Names of the operands over whose leading rows the output is a sum; undefined where it is none. */
+  sumsRows?(node: Node): readonly string[] | undefined;
+  /** Bytes of the largest value inside the emission, where it is larger than the outputs. */
+  scratch?(node: Node): number;
 }
 
 const table = new Map<string, Kernel>();

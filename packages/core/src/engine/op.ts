@@ -55,3 +55,8 @@ export function registerEagerOps(backendName: string): void {
     });
   }
 }
+
+/** An operation by its kernel's name. */
+export function findOp(name: string): Op | undefined {
+  return ops.get(name);
+}

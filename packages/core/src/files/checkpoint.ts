@@ -171,7 +171,7 @@ export async function writeCheckpoint(
       weight_map: Object.fromEntries(shards.flatMap((shard, i) => shard.map(([name]) => [name, files[i]]))),
     };
     files.push("model.safetensors.index.json");
-    await writeJson(join(folder, files.at(-1)!), index, { sortKeys: true });
+    await writeJson(join(folder, files.at(-1)!), index);
   }
   const ours = /^model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?$/;
   const stale = (await readdir(folder)).filter((file) => ours.test(file) && !files.includes(file));

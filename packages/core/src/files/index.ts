@@ -3,7 +3,13 @@
 export { writeFileAtomic } from "./atomic.js";
 export { openCheckpoint, type WriteCheckpointOptions, writeCheckpoint } from "./checkpoint.js";
 export { toBFloat16, toFloat16, toFloat32 } from "./floatCasts.js";
-export { type DType, elementBytes, elementCount, type HostTensor, tensorFromBuffer } from "./hostTensor.js";
+export {
+  type DType as HostDType,
+  elementBytes,
+  elementCount,
+  type HostTensor,
+  tensorFromBuffer,
+} from "./hostTensor.js";
 export { readJson, type WriteJsonOptions, writeJson } from "./json.js";
 export {
   openSafetensors,

@@ -1,5 +1,5 @@
 // JSON files in the form in which Python's `json.dumps(value, indent=2, sort_keys=...)` writes them: ASCII only, two
-// blanks of indentation.
+// blanks of indentation, no line end after the last brace.
 
 import { open } from "node:fs/promises";
 import { PeftError } from "../errors.js";
@@ -16,12 +16,12 @@ export interface WriteJsonOptions {
 }
 
 /**
- * Writes a value as JSON with a final line end, atomically. Fields that are `undefined` are left out.
+ * Writes a value as JSON, atomically. Fields that are `undefined` are left out.
  *
  * @throws PeftError FILE_UNWRITABLE; ARGUMENT_INVALID for a number that is not finite, which JSON cannot hold.
  */
 export async function writeJson(path: string, value: unknown, options: WriteJsonOptions = {}): Promise<void> {
-  await writeFileAtomic(path, `${formatJson(value, path, options)}\n`);
+  await writeFileAtomic(path, formatJson(value, path, options));
 }
 
 function formatJson(value: unknown, path: string, { sortKeys = false }: WriteJsonOptions): string {

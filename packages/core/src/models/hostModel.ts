@@ -3,6 +3,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { type Argument, type CompiledFunction, compile, type Parameter } from "../engine/index.js";
 import { Module, namedParameters } from "../nn/index.js";
+import { saveModel } from "./loading.js";
 import { type NameTable, SAME_NAMES } from "./names.js";
 
 /** Tensors by the names that the model's `forward` documents. */
@@ -65,8 +66,21 @@ export abstract class HostModel extends Module implements Trainable {
 
   abstract override forward(inputs: ModelInputs): ModelOutput;
   abstract loss(output: ModelOutput, batch: ModelInputs): tf.Tensor;
-  /** Writes the model into a folder. @throws PeftError FILE_UNWRITABLE */
-  abstract savePretrained(directory: string): Promise<void>;
+
+  /** What `config.json` is to hold. */
+  configJSON(): Record<string, unknown> {
+    return {};
+  }
+
+  /**
+   * Writes `config.json` and `model.safetensors` as Hugging Face has them, both or neither. Adapters are not part of them:
+   * merge them first.
+   *
+   * @throws PeftError FILE_UNWRITABLE
+   */
+  savePretrained(directory: string): Promise<void> {
+    return saveModel(directory, this, this.configJSON());
+  }
 
   /** Every parameter by its name in the checkpoint file. */
   parameters(): Map<string, Parameter> {

@@ -54,6 +54,12 @@ function rows(node: Node): readonly string[] {
   return Object.keys(node.inputs).filter((name) => name !== "mask" || node.inputs.mask!.shape[0] === batch);
 }
 
+/** The probabilities, [batch, heads, queries, keys]. */
+function scratch({ inputs, attrs }: Node): number {
+  const [batch, queries] = inputs.q!.shape as [number, number];
+  return 4 * batch * (attrs.heads as number) * queries * inputs.k!.shape[1]!;
+}
+
 /** The operation with or without a mask; a gradient cannot save an input that may be absent. */
 function define(masked: boolean): (inputs: Record<string, tf.Tensor>, attrs: Attrs) => tf.Tensor[] {
   const suffix = masked ? "Masked" : "";
@@ -76,6 +82,7 @@ function define(masked: boolean): (inputs: Record<string, tf.Tensor>, attrs: Att
       return [emitJoin(e, dq, inputs.q!.shape), emitJoin(e, dk, inputs.k!.shape), emitJoin(e, dv, inputs.v!.shape)];
     },
     rows,
+    scratch,
     eager: ({ q, k, v, dy, mask }, { heads, scale }) => {
       const [qs, ks, vs, dys] = [q!, k!, v!, dy!].map((x) => split(x, heads as number));
       const p = probabilities(qs!, ks!, mask, scale as number);
@@ -96,6 +103,7 @@ function define(masked: boolean): (inputs: Record<string, tf.Tensor>, attrs: Att
       return emitJoin(e, emitProduct(e, p, v!, {}), outputs[0]!.shape);
     },
     rows,
+    scratch,
     eager: ({ q, k, v, mask }, { heads, scale }) => {
       const [qs, ks, vs] = [q!, k!, v!].map((x) => split(x, heads as number));
       return join(tf.matMul(probabilities(qs!, ks!, mask, scale as number), vs!));

@@ -68,6 +68,7 @@ const weightGradient = defineOp({
     if (c) operands.push(e.of(c));
     return e.op("Gemm", operands, { transA: 1n });
   },
+  sumsRows: () => ["dy", "x"],
   eager: ({ dy, x, c }: Readonly<Record<string, tf.Tensor>>, _attrs: Attrs) => {
     const gradient = tf.matMul(tf.reshape(dy!, asMatrix(dy!.shape)), tf.reshape(x!, asMatrix(x!.shape)), true, false);
     return c ? tf.add(gradient, c) : gradient;

@@ -26,6 +26,7 @@ for (const [name, onnx] of Object.entries(REDUCTIONS)) {
     }),
     emit: (node, e) => emitReduction(onnx, e.of(node.inputs.x!), node.inputs.x!, node, e),
     rows: reductionRows,
+    sumsRows: (node) => (name === "Sum" && !reductionRows(node) && !node.attrs.keepDims ? ["x"] : undefined),
   });
 }
 

@@ -5,7 +5,7 @@ import { PeftError } from "../../errors.js";
 import { type Layer, Linear, nameModules, normal } from "../../nn/index.js";
 import { softmaxCrossEntropy } from "../../ops/index.js";
 import { HostModel, type ModelInputs, type ModelOutput } from "../hostModel.js";
-import { loadParameters, openModel, saveModel } from "../loading.js";
+import { loadParameters, openModel } from "../loading.js";
 import type { NameTable } from "../names.js";
 import { hasPart, readViTConfig, type ViTLoadingOptions, viTNames } from "./checkpoint.js";
 import { serializeViTConfig, type ViTConfig } from "./config.js";
@@ -68,13 +68,8 @@ export class ViTForImageClassification extends HostModel {
     }
   }
 
-  /**
-   * Writes `config.json` and `model.safetensors` as Hugging Face has them. Adapters are not part of it: merge them first.
-   *
-   * @throws PeftError FILE_UNWRITABLE
-   */
-  override savePretrained(directory: string): Promise<void> {
-    return saveModel(directory, this, serializeViTConfig(this.config));
+  override configJSON(): Record<string, unknown> {
+    return serializeViTConfig(this.config);
   }
 
   override get nameOrPath(): string | undefined {

@@ -1,0 +1,40 @@
+// The examples' command line: names, options and their checks. What a command does is handed in, so that parsing can be
+// tested without running anything.
+import { Command, InvalidArgumentError, Option } from "commander";
+import { ENGINES, type MosaOptions } from "./mosa/index.js";
+
+export interface Commands {
+  mosa(options: MosaOptions): Promise<unknown>;
+}
+
+export function createProgram(commands: Commands): Command {
+  const program = new Command("example")
+    .description("Runnable examples: each fine-tunes, compares, saves and reports.")
+    .showHelpAfterError("(--help lists the options)");
+  program
+    .command("mosa")
+    .description("Adapts a small ViT to pictures by five methods, MoSA among them, and compares them.")
+    .option(
+      "--data <dir>",
+      "a folder of class folders, or the folder of a CIFAR-10 container (default: the shipped pictures)",
+    )
+    .option("--per-class <n>", "pictures of each class with --data", positiveInteger, 100)
+    .option("--epochs <n>", "passes over the training pictures (default: the recipe's)", positiveInteger)
+    .option("--seeds <n>", "how often each method is trained, with seeds 0, 1, …", positiveInteger, 1)
+    .addOption(new Option("--engine <engine>", "what runs the steps").choices(ENGINES).default("compiled"))
+    .option("--out <dir>", "the run folder (default: runs/mosa-<time>)")
+    .addOption(new Option("--resume <dir>", "go on with the interrupted run in this folder").conflicts(["data", "out"]))
+    .option("--json", "print the run's summary.json and nothing else on standard output", false)
+    .action(async (options: MosaOptions) => {
+      await commands.mosa(options);
+    });
+  return program;
+}
+
+function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < 1) {
+    throw new InvalidArgumentError("It must be a whole number of at least 1.");
+  }
+  return value;
+}

@@ -1,0 +1,134 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { repeatCommand, resumeCommand } from "../src/command.js";
+import { listenForInterrupt } from "../src/interrupt.js";
+import { type MosaOptions, runMosa } from "../src/mosa/index.js";
+import { createProgram } from "../src/program.js";
+
+async function parse(...args: string[]): Promise<MosaOptions> {
+  let parsed: MosaOptions | undefined;
+  const program = createProgram({
+    mosa: async (options) => {
+      parsed = options;
+    },
+  });
+  for (const command of [program, ...program.commands]) command.exitOverride().configureOutput({ writeErr: () => {} });
+  await program.parseAsync(args, { from: "user" });
+  return parsed!;
+}
+
+const defaults = { perClass: 100, seeds: 1, engine: "compiled", json: false };
+
+describe("the command line of the MoSA example", () => {
+  it("has the defaults of a run on the shipped pictures", async () => {
+    expect(await parse("mosa")).toEqual(defaults);
+  });
+
+  it("takes every option", async () => {
+    const args = "mosa --data d --per-class 20 --epochs 3 --seeds 2 --engine compiled:webgpu --out o --json".split(" ");
+    expect(await parse(...args)).toEqual({
+      data: "d",
+      perClass: 20,
+      epochs: 3,
+      seeds: 2,
+      engine: "compiled:webgpu",
+      out: "o",
+      json: true,
+    });
+    expect(await parse("mosa", "--resume", "runs/x", "--engine", "eager")).toEqual({
+      ...defaults,
+      resume: "runs/x",
+      engine: "eager",
+    });
+  });
+
+  it.each([
+    ["--seeds", "0"],
+    ["--epochs", "2.5"],
+    ["--per-class", "-1"],
+    ["--per-class", "1e3"],
+    ["--engine", "cuda"],
+    ["--resume", "a", "--data", "b"],
+    ["--unknown"],
+  ])("refuses %s %s", async (...args) => {
+    await expect(parse("mosa", ...args)).rejects.toThrow(/error: /);
+  });
+
+  it("is written back as the command that repeats the run", async () => {
+    const options = fc.record(
+      {
+        data: fc.string({ minLength: 1 }).filter((text) => !text.startsWith("-")),
+        perClass: fc.integer({ min: 1, max: 1000 }),
+        epochs: fc.integer({ min: 1, max: 50 }),
+        seeds: fc.integer({ min: 1, max: 9 }),
+        engine: fc.constantFrom("compiled", "compiled:webgpu", "eager"),
+        json: fc.boolean(),
+      },
+      { requiredKeys: ["perClass", "seeds", "engine", "json"] },
+    );
+    await fc.assert(
+      fc.asyncProperty(options, async (given) => {
+        const words = shellWords(repeatCommand("mosa", given));
+        expect(words.slice(0, 3)).toEqual(["pnpm", "example", "mosa"]);
+        expect(await parse(...words.slice(2))).toEqual(given);
+      }),
+    );
+    expect(resumeCommand("mosa", "runs/my run")).toBe("pnpm example mosa --resume 'runs/my run'");
+  });
+});
+
+// POSIX quoting, as far as repeatCommand uses it: bare words, '…' and \'.
+function shellWords(line: string): string[] {
+  return [...line.matchAll(/(?:'[^']*'|\\'|[^\s'\\])+/g)].map(([word]) =>
+    word.replace(/'([^']*)'|\\(')/g, (_, quoted, one) => quoted ?? one),
+  );
+}
+
+describe("a run folder", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "run-"));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  it("begins with the options and the command that repeats the run", async () => {
+    const options = { ...defaults, engine: "eager", out: join(folder, "a/b") } as const;
+    expect(await runMosa(options)).toBe(options.out);
+    expect(JSON.parse(readFileSync(join(options.out, "config.json"), "utf8"))).toEqual({
+      example: "mosa",
+      options,
+      command: repeatCommand("mosa", options),
+    });
+  });
+
+  it("that cannot be written is a coded error", async () => {
+    writeFileSync(join(folder, "file"), "");
+    const run = runMosa({ ...defaults, engine: "eager", out: join(folder, "file/run") });
+    await expect(run).rejects.toMatchObject({ code: "FILE_UNWRITABLE" });
+  });
+});
+
+describe("an interrupt", () => {
+  it("aborts once, ignores its echo, and ends the process when it is meant", () => {
+    const told: string[] = [];
+    let time = 0;
+    const interrupt = listenForInterrupt({
+      onInterrupt: () => told.push("stopping"),
+      exit: (code) => told.push(`exit ${code}`),
+      now: () => time,
+    });
+    process.emit("SIGINT");
+    expect(interrupt.signal.aborted).toBe(true);
+    time = 300;
+    process.emit("SIGINT");
+    expect(told).toEqual(["stopping"]);
+    time = 1500;
+    process.emit("SIGINT");
+    expect(told).toEqual(["stopping", "exit 130"]);
+    interrupt.release();
+    expect(process.listenerCount("SIGINT")).toBe(0);
+  });
+});

@@ -1,0 +1,277 @@
+// Every op over many shapes: compiled against eager, and its closed-form gradient against TensorFlow.js's own gradient of
+// the eager composition. All shapes of an op are one graph, so that a case costs no session of its own.
+
+import * as tf from "@tensorflow/tfjs";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findOp } from "../../src/engine/op.js";
+import {
+  attention,
+  compile,
+  conv2d,
+  dropout,
+  gelu,
+  geluTanh,
+  gradients,
+  klDivergence,
+  layerNorm,
+  linear,
+  Parameter,
+  randomBits,
+  relu,
+  select,
+  silu,
+  softmaxCrossEntropy,
+  useEngine,
+} from "../../src/index.js";
+import { hash, unit } from "../../src/random.js";
+import { largestOf, relativeError } from "../support/error.js";
+
+interface Case {
+  /** Shapes of the differentiable inputs. */
+  readonly shapes: readonly (readonly number[])[];
+  /** The op over tensors of those shapes. */
+  apply(inputs: tf.Tensor[]): tf.Tensor;
+  /** The composition that TensorFlow.js can differentiate by itself; absent where `apply` is one already. */
+  compose?(inputs: tf.Tensor[]): tf.Tensor;
+  /** Scale of the inputs. */
+  readonly scale?: number;
+}
+
+const RUNS = 10;
+const dimension = fc.integer({ min: 1, max: 9 });
+const shape = fc.array(dimension, { minLength: 1, maxLength: 4 });
+
+/** The composition registered with the op. */
+const composed = (name: string, inputs: Record<string, tf.Tensor>, attrs = {}): tf.Tensor =>
+  findOp(name)!.eager(inputs, attrs) as tf.Tensor;
+
+const unary = (name: string, fn: (x: tf.Tensor) => tf.Tensor): fc.Arbitrary<Case> =>
+  shape.map((s) => ({ shapes: [s], scale: 3, apply: ([x]) => fn(x!), compose: ([x]) => composed(name, { x: x! }) }));
+
+const labelsFor = (rows: number, classes: number): tf.Tensor =>
+  tf.tensor1d(
+    Int32Array.from({ length: rows }, (_, i) => (i * 7) % classes),
+    "int32",
+  );
+
+const CASES: Record<string, fc.Arbitrary<Case>> = {
+  linear: fc
+    .record({ lead: shape, width: dimension, out: dimension, bias: fc.boolean() })
+    .map(({ lead, width, out, bias }) => ({
+      shapes: bias
+        ? [[...lead, width], [out, width], [out]]
+        : [
+            [...lead, width],
+            [out, width],
+          ],
+      apply: ([x, w, b]) => linear(x!, w!, b),
+      compose: ([x, w, b]) =>
+        composed("PeftLinear", b ? { x: x!, weight: w!, c: b } : { x: x!, weight: w! }, { transposed: true }),
+    })),
+  layerNorm: fc.record({ lead: shape, width: fc.integer({ min: 2, max: 12 }) }).map(({ lead, width }) => ({
+    shapes: [[...lead, width], [width], [width]],
+    apply: ([x, w, b]) => layerNorm(x!, w!, b!, 1e-3),
+    compose: ([x, w, b]) => composed("PeftLayerNorm", { x: x!, weight: w!, bias: b! }, { eps: 1e-3 }),
+  })),
+  gelu: unary("PeftGelu", gelu),
+  geluTanh: unary("PeftGeluTanh", geluTanh),
+  silu: unary("PeftSilu", silu),
+  relu: unary("PeftRelu", relu),
+  attention: fc
+    .record({
+      batch: dimension,
+      queries: dimension,
+      keys: dimension,
+      heads: fc.integer({ min: 1, max: 3 }),
+      width: dimension,
+    })
+    .map(({ batch, queries, keys, heads, width }) => ({
+      shapes: [
+        [batch, queries, heads * width],
+        [batch, keys, heads * width],
+        [batch, keys, heads * width],
+      ],
+      apply: ([q, k, v]) => attention(q!, k!, v!, { heads }),
+      compose: ([q, k, v]) => composed("PeftAttention", { q: q!, k: k!, v: v! }, { heads, scale: width ** -0.5 }),
+    })),
+  "attention with a mask": fc
+    .record({
+      batch: dimension,
+      tokens: dimension,
+      heads: fc.integer({ min: 1, max: 3 }),
+      width: dimension,
+      shared: fc.boolean(),
+    })
+    .map(({ batch, tokens, heads, width, shared }) => {
+      const maskShape = [shared ? 1 : batch, 1, 1, tokens];
+      const mask = (): tf.Tensor =>
+        tf.tensor(
+          Float32Array.from({ length: (shared ? 1 : batch) * tokens }, (_, i) =>
+            i % tokens > 0 && i % 3 === 0 ? -1e9 : 0,
+          ),
+          maskShape,
+        );
+      return {
+        shapes: [
+          [batch, tokens, heads * width],
+          [batch, tokens, heads * width],
+          [batch, tokens, heads * width],
+        ],
+        apply: ([q, k, v]) => attention(q!, k!, v!, { heads, mask: mask(), scale: 0.5 }),
+        compose: ([q, k, v]) =>
+          composed("PeftAttentionMasked", { q: q!, k: k!, v: v!, mask: mask() }, { heads, scale: 0.5 }),
+      };
+    }),
+  "conv2d over patches": fc
+    .record({
+      batch: dimension,
+      channels: dimension,
+      out: dimension,
+      size: fc.integer({ min: 1, max: 4 }),
+      rows: dimension,
+      columns: dimension,
+      rest: fc.integer({ min: 0, max: 1 }),
+    })
+    .map(({ batch, channels, out, size, rows, columns, rest }) => {
+      const extra = size > 1 ? rest : 0;
+      return {
+        shapes: [[batch, channels, rows * size + extra, columns * size], [out, channels, size, size], [out]],
+        apply: ([x, w, b]) => conv2d(x!, w!, b, { stride: size }),
+        compose: ([x, w, b]) => {
+          const y = tf.conv2d(
+            tf.transpose(x!, [0, 2, 3, 1]) as tf.Tensor4D,
+            tf.transpose(w!, [2, 3, 1, 0]) as tf.Tensor4D,
+            size,
+            "valid",
+          );
+          return tf.transpose(tf.add(y, b!), [0, 3, 1, 2]);
+        },
+      };
+    }),
+  softmaxCrossEntropy: fc
+    .record({ rows: dimension, classes: fc.integer({ min: 2, max: 9 }) })
+    .map(({ rows, classes }) => ({
+      shapes: [[rows, classes]],
+      scale: 20,
+      apply: ([logits]) => softmaxCrossEntropy(logits!, labelsFor(rows, classes)),
+      compose: ([logits]) => composed("PeftSoftmaxCrossEntropy", { logits: logits!, labels: labelsFor(rows, classes) }),
+    })),
+  klDivergence: fc.record({ rows: dimension, classes: fc.integer({ min: 2, max: 9 }) }).map(({ rows, classes }) => ({
+    shapes: [[rows, classes]],
+    scale: 5,
+    apply: ([logits]) => klDivergence(logits!, tf.mul(logitsLike(rows, classes), 5)),
+    compose: ([logits]) =>
+      composed("PeftKlDivergence", { logits: logits!, target: tf.mul(logitsLike(rows, classes), 5) }),
+  })),
+  dropout: shape.map((s) => ({ shapes: [s], apply: ([x]) => dropout(x!, 0.4, "site") })),
+};
+
+const logitsLike = (rows: number, classes: number): tf.Tensor =>
+  tf.tensor2d(
+    Float32Array.from({ length: rows * classes }, (_, i) => Math.sin(i * 1.7)),
+    [rows, classes],
+  );
+
+/** Numbers in [-scale, scale], away from zero, where ReLU has its kink. */
+function numbers(shape: readonly number[], seed: number, scale: number): Float32Array {
+  const size = shape.reduce((p, d) => p * d, 1);
+  return Float32Array.from({ length: size }, (_, i) => {
+    const x = (2 * unit(hash(seed, i)) - 1) * scale;
+    return Math.abs(x) < 0.01 ? 0.02 : x;
+  });
+}
+
+interface Result {
+  outputs: Float32Array[];
+  gradients: Float32Array[];
+}
+
+/** Outputs and gradients of every case, in one compiled function; the loss weighs the outputs' elements differently. */
+async function evaluate(cases: Case[], field: "apply" | "compose"): Promise<Result> {
+  const parameters = cases.map((c, n) =>
+    c.shapes.map((s, i) => new Parameter(s, numbers(s, n * 10 + i, c.scale ?? 1), { name: `case${n}.input${i}` })),
+  );
+  const fn = compile(() => {
+    const outputs: tf.Tensor[] = [];
+    const all = parameters.flat();
+    const { gradients: found } = gradients(() => {
+      const losses = cases.map((c, n) => {
+        const run = field === "compose" && c.compose ? c.compose : c.apply;
+        const y = run.call(
+          c,
+          parameters[n]!.map((p) => p.value()),
+        );
+        outputs.push(tf.keep(y));
+        const weights = tf.tensor(numbers(y.shape, n, 1), y.shape);
+        return tf.sum(tf.mul(y, weights));
+      });
+      return tf.addN(losses);
+    }, all);
+    return { outputs, found };
+  });
+  const { outputs, found } = await fn.at({ seed: 3, step: 5 })();
+  const read = (tensors: tf.Tensor[]): Promise<Float32Array[]> =>
+    Promise.all(tensors.map(async (tensor) => (await tensor.data()) as Float32Array));
+  return { outputs: await read(outputs), gradients: await read(found) };
+}
+
+describe("every op", () => {
+  const samples = new Map<string, Case[]>();
+  const eager = new Map<string, Result>();
+
+  beforeAll(async () => {
+    await useEngine("eager");
+    for (const [name, arbitrary] of Object.entries(CASES)) {
+      const cases = fc.sample(arbitrary, { numRuns: RUNS, seed: 42 });
+      samples.set(name, cases);
+      eager.set(name, await evaluate(cases, "apply"));
+    }
+  });
+  afterAll(async () => {
+    await useEngine("eager");
+  });
+
+  const expectClose = (actual: Float32Array[], expected: Float32Array[], bound: number, what: string): void => {
+    const floor = what === "gradient" ? largestOf(expected) / 1000 : 0;
+    for (const [i, tensor] of expected.entries()) {
+      expect(relativeError(actual[i]!, tensor, floor), `${what} ${i}`).toBeLessThanOrEqual(bound);
+    }
+  };
+
+  for (const name of Object.keys(CASES)) {
+    it(`${name}: the gradient in closed form is TensorFlow.js's own of the composition`, async () => {
+      await useEngine("eager");
+      const reference = await evaluate(samples.get(name)!, "compose");
+      expectClose(eager.get(name)!.outputs, reference.outputs, 1e-5, "output");
+      expectClose(eager.get(name)!.gradients, reference.gradients, 1e-4, "gradient");
+    });
+
+    it(`${name}: compiled agrees with eager`, async () => {
+      await useEngine("compiled");
+      const compiled = await evaluate(samples.get(name)!, "apply");
+      expectClose(compiled.outputs, eager.get(name)!.outputs, 1e-5, "output");
+      expectClose(compiled.gradients, eager.get(name)!.gradients, 1e-5, "gradient");
+    });
+  }
+
+  it("random bits are equal bit for bit on both engines", async () => {
+    const key = { data: Int32Array.of(-123456789), shape: [1], dtype: "int32" as const };
+    const bits = compile((k) => randomBits(k, [5, 1001]));
+    await useEngine("eager");
+    const expected = await (await bits(key)).data();
+    await useEngine("compiled");
+    expect(await (await bits(key)).data()).toEqual(expected);
+  });
+
+  it("select passes no NaN through from the side that is not chosen", async () => {
+    const choose = compile((flag, a, b) => select(tf.greater(tf.squeeze(flag), 0), a, b));
+    const bad = { data: Float32Array.of(Number.NaN, Number.POSITIVE_INFINITY), shape: [2], dtype: "float32" as const };
+    const good = { data: Float32Array.of(1, 2), shape: [2], dtype: "float32" as const };
+    for (const engine of ["eager", "compiled"] as const) {
+      await (engine === "eager" ? useEngine("eager") : useEngine("compiled"));
+      const no = { data: Float32Array.of(0), shape: [1], dtype: "float32" as const };
+      expect([...(await (await choose(no, bad, good)).data())], engine).toEqual([1, 2]);
+    }
+  });
+});
