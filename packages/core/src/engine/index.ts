@@ -16,4 +16,4 @@ export type { Argument, EngineInfo, Outputs } from "./engine.js";
 export { gradients } from "./gradients.js";
 export type { DType } from "./graph.js";
 export { Parameter, type ParameterData } from "./parameter.js";
-export { inTraining, isTraining, structureChanged } from "./state.js";
+export { inTraining, inVariant, isTraining, structureChanged, variants } from "./state.js";
