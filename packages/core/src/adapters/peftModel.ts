@@ -242,6 +242,23 @@ export class PeftModel extends HostModel {
     structureChanged();
   }
 
+  /**
+   * Makes an adapter stronger or weaker than it was trained: 1 is as trained, 0 is without it. A copied head or bias is not
+   * scaled. Merged adapters are unmerged.
+   *
+   * @throws PeftError ADAPTER_UNKNOWN; ARGUMENT_INVALID for a method that has no scale
+   */
+  async setScale(adapterName: string, factor: number): Promise<void> {
+    const { config, attachment } = this.#adapter(adapterName);
+    if (!attachment.setScale) {
+      throw new PeftError("ARGUMENT_INVALID", `${config.peftType} has no scale that could be changed`, {
+        place: adapterName,
+      });
+    }
+    this.unmerge();
+    await attachment.setScale(factor);
+  }
+
   /** Takes an adapter off and frees it. Merged adapters are unmerged. @throws PeftError ADAPTER_UNKNOWN */
   deleteAdapter(adapterName: string): void {
     const { attachment } = this.#adapter(adapterName);

@@ -40,6 +40,9 @@ export function attachLora(host: HostModel, config: LoraConfig, seed: number): A
     copies: [heads, biases],
     own: adapted.map(({ lora }) => lora.scaling),
     describe: (naming) => describe(host, config, targets, naming),
+    setScale: async (factor) => {
+      await Promise.all(adapted.map(({ lora }) => lora.setScale(factor)));
+    },
     merge: async () => {
       // All are computed before the first is put in place, so that an error leaves the host as it is.
       const merged: Float32Array[] = [];
