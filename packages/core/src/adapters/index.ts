@@ -27,5 +27,5 @@ export {
 export { type MethodClass, registerMethod } from "./registry.js";
 export { attachToResiduals, RESIDUAL_STYLES, type ResidualPlace, type ResidualStyle } from "./residuals.js";
 export { ALL_LINEAR, findTargets, firstMatch, type TargetRules, type Targets } from "./targets.js";
-export { copyModulesToSave, type ModulesToSave, savedModules, TrainedCopies } from "./trainedCopies.js";
+export { copyModulesToSave, type ModulesToSave, savedModules, startingFrom, TrainedCopies } from "./trainedCopies.js";
 export { type Around, type Part, unwrap, wrap } from "./wrap.js";
