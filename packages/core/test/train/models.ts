@@ -2,7 +2,14 @@
 
 import * as tf from "@tensorflow/tfjs";
 import type { TrainingHooks } from "../../src/adapters/method.js";
-import { type HostArray, HostModel, type ModelInputs, type ModelOutput, type Parameter } from "../../src/index.js";
+import {
+  type HostArray,
+  HostModel,
+  type ModelInputs,
+  type ModelOutput,
+  type Parameter,
+  ViTForImageClassification,
+} from "../../src/index.js";
 import { Dropout, Linear, nameModules, normal } from "../../src/nn/index.js";
 import { gelu, softmaxCrossEntropy } from "../../src/ops/index.js";
 import type { TrainableModel } from "../../src/train/index.js";
@@ -33,6 +40,13 @@ export class Mlp extends HostModel implements TrainableModel {
     return softmaxCrossEntropy(logits, labels!);
   }
 
+  trainableParameters(): Map<string, Parameter> {
+    return this.parameters();
+  }
+}
+
+/** A vision transformer that is trained as a whole. */
+export class TrainedViT extends ViTForImageClassification implements TrainableModel {
   trainableParameters(): Map<string, Parameter> {
     return this.parameters();
   }
@@ -80,10 +94,4 @@ export async function numbersOf(parameters: ReadonlyMap<string, Parameter>): Pro
   const numbers: Record<string, number[]> = {};
   for (const [name, parameter] of parameters) numbers[name] = [...(await parameter.read())];
   return numbers;
-}
-
-/** The largest absolute difference over the largest absolute value of the reference. */
-export function relativeError(actual: ArrayLike<number>, reference: ArrayLike<number>): number {
-  const largest = Math.max(...Array.from(reference, Math.abs));
-  return Math.max(...Array.from(reference, (value, i) => Math.abs(actual[i]! - value))) / largest;
 }
