@@ -34,7 +34,7 @@ export interface SavePretrainedOptions {
 }
 
 /** PEFT's name for the adapter that is there when nobody names one. */
-const DEFAULT = "default";
+export const DEFAULT_ADAPTER = "default";
 /** A name becomes a folder. */
 const ADAPTER_NAME = /^[\w][\w.-]*$/;
 
@@ -70,7 +70,7 @@ export class PeftModel extends HostModel {
   ): Promise<PeftModel> {
     const model = new PeftModel(host);
     await model.loadAdapter(directory, options);
-    model.setAdapter(options.adapterName ?? DEFAULT);
+    model.setAdapter(options.adapterName ?? DEFAULT_ADAPTER);
     return model;
   }
 
@@ -179,7 +179,7 @@ export class PeftModel extends HostModel {
 
   /** As `PeftModel.fromPretrained`, beside the adapters that are there; not active until `setAdapter`. */
   async loadAdapter(directory: string, options: LoadAdapterOptions = {}): Promise<void> {
-    const { adapterName = DEFAULT, isTrainable = false } = options;
+    const { adapterName = DEFAULT_ADAPTER, isTrainable = false } = options;
     const opened = await openAdapter(directory);
     try {
       const attachment = this.#attach(adapterName, opened.config, isTrainable);
@@ -358,7 +358,7 @@ export class PeftModel extends HostModel {
     const { naming = "hf5", selectedAdapters = [...this.#adapters.keys()] } = options;
     const selected = selectedAdapters.map((name) => [name, this.#adapter(name)] as const);
     for (const [name, { config, attachment }] of selected) {
-      const folder = name === DEFAULT ? directory : join(directory, name);
+      const folder = name === DEFAULT_ADAPTER ? directory : join(directory, name);
       await writeAdapter(folder, { host: this.#host, config, attachment, naming });
     }
   }
@@ -385,23 +385,4 @@ export class PeftModel extends HostModel {
   #label(adapterName: string, key: string): string {
     return this.#adapters.size > 1 ? `${adapterName}:${key}` : key;
   }
-}
-
-export interface GetPeftModelOptions extends AttachOptions {
-  /** @defaultValue "default" */
-  readonly adapterName?: string;
-}
-
-/**
- * Attaches a method to a host, ready to be trained. The host is changed in place (`unload` gives it back as it was) and
- * no number of it is trained but those that the config says.
- *
- * @throws PeftError TARGET_NOT_FOUND, TARGET_UNSUPPORTED, ARGUMENT_INVALID; the host is then as it was
- */
-export function getPeftModel(host: HostModel, config: PeftConfig, options: GetPeftModelOptions = {}): PeftModel {
-  const { adapterName = DEFAULT, ...attach } = options;
-  const model = new PeftModel(host);
-  model.addAdapter(adapterName, config, attach);
-  model.setAdapter(adapterName);
-  return model;
 }
