@@ -1,10 +1,5 @@
 // Where the fixtures are that `reference/` made.
 
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const FIXTURES = fileURLToPath(new URL("../../../fixtures", import.meta.url));
-
-export function fixtureFolder(suite: string): string {
-  return join(FIXTURES, suite);
-}
+export const FIXTURES: string = fileURLToPath(new URL("../../../fixtures", import.meta.url));

@@ -18,7 +18,7 @@ import {
   stepOf,
   trainSteps,
 } from "../../src/testing/index.js";
-import { fixtureFolder } from "../fixtures.js";
+import { FIXTURES } from "../fixtures.js";
 
 const PREFIX = "base_model.model.";
 const strip = <T>(map: ReadonlyMap<string, T>): Map<string, T> =>
@@ -30,10 +30,10 @@ describe.each(["compiled", "eager"] as const)("bottleneck adapters, %s", (engine
   });
 
   it.each(["adaptformer", "pfeiffer", "houlsby"])("%s equals the MoSA repository's baseline", async (style) => {
-    const fixture = readFixture(fixtureFolder("bottleneck"), style);
+    const fixture = readFixture(join(FIXTURES, "bottleneck"), style);
     const { scale, bottleneck, dropout } = fixture.info as { scale: number; bottleneck: number; dropout: number };
     const layerNormEps = fixture.info.layerNormEps as number;
-    const host = await ViTForImageClassification.fromPretrained(join(fixtureFolder("vit"), "tiny"), { layerNormEps });
+    const host = await ViTForImageClassification.fromPretrained(join(FIXTURES, "vit", "tiny"), { layerNormEps });
     const config = new BottleneckConfig({ style: style as ResidualStyle, bottleneck, dropout });
     const model = getPeftModel(host, config);
     const trained = model.trainableParameters();

@@ -13,10 +13,10 @@ import {
   stepOf,
   trainSteps,
 } from "../../src/testing/index.js";
-import { fixtureFolder } from "../fixtures.js";
+import { FIXTURES } from "../fixtures.js";
 
-const TINY = join(fixtureFolder("vit"), "tiny");
-const adapter = (name: string): string => join(fixtureFolder("lora"), name);
+const TINY = join(FIXTURES, "vit", "tiny");
+const adapter = (name: string): string => join(FIXTURES, "lora", name);
 const keyOf = (model: PeftModel) => (name: string) => `base_model.model.${model.names.to("hf5", name)}`;
 const rename = <T>(map: ReadonlyMap<string, T>, to: (name: string) => string): Map<string, T> =>
   new Map([...map].map(([name, value]) => [to(name), value]));
@@ -32,7 +32,7 @@ describe.each(["compiled", "eager"] as const)("LoRA files of Python's PEFT, %s",
     ["patterns", "patterns"],
     ["regex", "regex"],
   ])("%s gives the logits, gradients, steps and merged weights of %s", async (name, numbers) => {
-    const fixture = readFixture(fixtureFolder("lora"), numbers);
+    const fixture = readFixture(join(FIXTURES, "lora"), numbers);
     const host = await ViTForImageClassification.fromPretrained(TINY);
     const original = await readAll(host.parameters());
     const hostParameters = host.parameters();

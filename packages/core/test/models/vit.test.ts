@@ -21,9 +21,9 @@ import {
   stepOf,
   trainSteps,
 } from "../../src/testing/index.js";
-import { fixtureFolder } from "../fixtures.js";
+import { FIXTURES } from "../fixtures.js";
 
-const FOLDER = fixtureFolder("vit");
+const FOLDER = join(FIXTURES, "vit");
 const folder = (name: string): string => join(FOLDER, name);
 const TINY = {
   hidden_size: 32,
