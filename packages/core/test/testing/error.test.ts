@@ -16,6 +16,7 @@ describe("errors", () => {
   it("are zero for equal tensors, all-zero ones included, and infinite for what should be zero and is not", () => {
     expect(relativeError([0, 0], [0, 0])).toBe(0);
     expect(relativeError([0, 1e-9], [0, 0])).toBe(Number.POSITIVE_INFINITY);
+    expect(relativeError([0, 1e-9], [0, 0], 1)).toBe(1e-9);
   });
 
   it("are infinite when a number is not finite, wherever it stands, and for tensors of different sizes", () => {
