@@ -14,6 +14,7 @@ async function parse(...args: string[]): Promise<MosaOptions> {
     mosa: async (options) => {
       parsed = options;
     },
+    pretrain: async () => {},
   });
   for (const command of [program, ...program.commands]) command.exitOverride().configureOutput({ writeErr: () => {} });
   await program.parseAsync(args, { from: "user" });

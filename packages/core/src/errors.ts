@@ -29,6 +29,7 @@ export type PeftErrorCode =
   | "SAFETENSORS_INVALID"
   | "SHAPE_MISMATCH"
   | "TARGET_NOT_FOUND"
+  | "TARGET_UNSUPPORTED"
   | "TRAINING_DIVERGED";
 
 export interface PeftErrorOptions {

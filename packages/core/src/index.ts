@@ -1,9 +1,13 @@
 // @peft/core: the public face.
 
+export * from "./adapters/index.js";
 export * from "./data/index.js";
 export * from "./engine/index.js";
+export { type Env, env, type PeftWarning } from "./env.js";
 export { PeftError, type PeftErrorCode, type PeftErrorOptions } from "./errors.js";
 export * from "./files/index.js";
+export type { HostArray } from "./hostArray.js";
 export * from "./models/index.js";
 export * from "./nn/index.js";
 export * from "./ops/index.js";
+export * from "./train/index.js";

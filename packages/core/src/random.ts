@@ -6,13 +6,16 @@ const START = 0x243f6a88;
 const WORD = 0x7f4a7c15;
 const UNIT = 2 ** -24;
 
-/** One round over a uint32; `engine/ops/randomBits` emits the same arithmetic. */
+/**
+ * One round over a uint32; `ops/randomBits` emits the same arithmetic. The factors of the last two products depend on the
+ * word (h * (2h + 1) is one-to-one): with constant ones all would be affine but for carries, and neighbours related.
+ */
 export function mix(word: number): number {
   let h = Math.imul(word, 0x9e3779b1) >>> 0;
   h = (h + (h >>> 16)) >>> 0;
-  h = Math.imul(h, 0x85ebca6b) >>> 0;
+  h = Math.imul(h, 2 * h + 1) >>> 0;
   h = (h + (h >>> 13)) >>> 0;
-  h = Math.imul(h, 0xc2b2ae35) >>> 0;
+  h = Math.imul(h, 2 * h + 1) >>> 0;
   return (h + (h >>> 16)) >>> 0;
 }
 
@@ -38,4 +41,21 @@ export function hashText(text: string): number {
 /** A uint32 as a number in [0, 1) of 24 bits, which float32 holds exactly. */
 export function unit(word: number): number {
   return (word >>> 8) * UNIT;
+}
+
+/** Scales a uint32 to 0..below-1; the bias is below `below` / 2^32. */
+export function integerBelow(below: number, word: number): number {
+  return Math.floor((word / 2 ** 32) * below);
+}
+
+/** A permutation of 0..n-1 by Fisher and Yates from the top down; step i draws from the prefix extended by i. */
+export function shuffled(n: number, prefix: number): Uint32Array {
+  const order = Uint32Array.from({ length: n }, (_, i) => i);
+  for (let i = n - 1; i > 0; i--) {
+    const j = integerBelow(i + 1, extend(prefix, i));
+    const held = order[i]!;
+    order[i] = order[j]!;
+    order[j] = held;
+  }
+  return order;
 }

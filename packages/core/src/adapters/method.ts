@@ -3,7 +3,7 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import type { Parameter } from "../engine/index.js";
-import type { ModelInputs, ModelOutput } from "../models/index.js";
+import type { ModelInputs, ModelOutput, Naming } from "../models/index.js";
 
 /** A training step as a method sees it, inside a compiled function. */
 export interface StepContext {
@@ -44,16 +44,34 @@ export interface TrainingHooks {
 export interface Attachment {
   /**
    * The adapter's tensors as its file holds them: keys without the `base_model.model.` prefix and without the adapter's
-   * name, such as `vit.encoder.layer.0.attention.attention.query.lora_A.weight`.
+   * name, in the host's own spelling, such as `vit.encoder.layer.0.attention.attention.query.lora_A.weight`.
    */
   readonly parameters: ReadonlyMap<string, Parameter>;
-  /** Those that are trained, and parameters of the host that are (biases, a head, or everything). */
+  /** Those that are trained, by the same keys. */
   readonly trainable: ReadonlyMap<string, Parameter>;
+  /**
+   * Those that stand in for parameters of the host while the adapter is active (biases, a head, or everything), by the
+   * host's names.
+   */
+  readonly replaces?: ReadonlyMap<string, Parameter>;
+  /** Keys of int32 tensors whose values fit a byte: the file holds them as U8. */
+  readonly bytes?: ReadonlySet<string>;
   readonly hooks?: TrainingHooks;
-  /** Switches the adapter on or off without taking it away. */
+  /** The config as the file is to hold it, such as with the targets that were found. @defaultValue the config's own */
+  describe?(naming: Naming): Record<string, unknown>;
+  /**
+   * Switches the adapter on or off without taking it away; at once, and cheap. The caller tells the engine
+   * (`structureChanged`) or runs under a variant.
+   */
   setActive(active: boolean): void;
-  /** Takes the adapter off; the host is bit for bit what it was. */
-  detach(): void;
-  /** Folds the adapter into the host's weights. Absent where the method cannot. */
-  merge?(): Promise<void>;
+  /** Folds the adapter into the host's weights. Where the method cannot, a sentence that says why. */
+  readonly merge: (() => Promise<void>) | string;
+  /** Undoes `merge`, bit for bit. */
+  unmerge?(): void;
+  /**
+   * Takes the adapter off and frees it; the host is bit for bit what it was.
+   *
+   * @param options.keepMerged leaves what `merge` made of the host's weights, and frees the old ones
+   */
+  detach(options?: { keepMerged?: boolean }): void;
 }

@@ -2,6 +2,8 @@
 // that a run can go on in the middle of one.
 
 import { PeftError } from "../errors.js";
+import type { HostArray } from "../hostArray.js";
+import type { Batch, BatchSource, EpochOptions } from "./batches.js";
 import type { ImageDataset } from "./dataset.js";
 import { type Normalization, type NormalizationTables, normalizationTables, writeFloatCHW } from "./normalize.js";
 import { augmentationKey, permutation } from "./random.js";
@@ -13,16 +15,12 @@ const PREFETCHED_BATCHES = 2;
 /** The last word of an example's key, which keeps it apart from the draws of the epoch's order. */
 const AUGMENTATION = 1;
 
-export interface ImageBatch {
-  /** `[size, 3, height, width]`. */
-  readonly images: Float32Array;
-  readonly shape: readonly [size: number, channels: 3, height: number, width: number];
-  /** `[size]`. */
-  readonly labels: Int32Array;
+export interface ImageBatch extends Batch {
+  /** `pixelValues` [size, 3, height, width] and `labels` [size], int32. */
+  readonly inputs: { readonly pixelValues: HostArray; readonly labels: HostArray };
   readonly ids: readonly string[];
   /** Positions in the data set. */
   readonly indices: Uint32Array;
-  readonly size: number;
 }
 
 export interface DataLoaderOptions {
@@ -38,14 +36,8 @@ export interface DataLoaderOptions {
   readonly dropLast?: boolean;
 }
 
-export interface EpochOptions {
-  /** The first batch to give, for going on in the middle of an epoch. @defaultValue 0 */
-  readonly start?: number;
-  readonly signal?: AbortSignal;
-}
-
 /** Loads a data set in batches. It holds no state: epochs can be read again, in any order, and at the same time. */
-export class DataLoader {
+export class DataLoader implements BatchSource {
   private readonly tables: NormalizationTables;
 
   /** @throws PeftError ARGUMENT_INVALID for a batch size that is not a positive whole number; DATA_EMPTY. */
@@ -61,16 +53,10 @@ export class DataLoader {
     this.tables = normalizationTables(options.normalization);
   }
 
-  /** Batches in one epoch. */
-  get length(): number {
+  get batchesPerEpoch(): number {
     const { batchSize, dropLast = false } = this.options;
     const batches = this.dataset.length / batchSize;
     return dropLast ? Math.floor(batches) : Math.ceil(batches);
-  }
-
-  /** The first epoch. */
-  [Symbol.asyncIterator](): AsyncGenerator<ImageBatch> {
-    return this.epoch(0);
   }
 
   /**
@@ -79,7 +65,7 @@ export class DataLoader {
    * @throws PeftError SHAPE_MISMATCH if the pictures of a batch differ in size, and what reading throws; the signal's
    *   reason (an AbortError) when it is aborted.
    */
-  async *epoch(epoch: number, { start = 0, signal }: EpochOptions = {}): AsyncGenerator<ImageBatch> {
+  async *batches(epoch: number, { start = 0, signal }: EpochOptions = {}): AsyncGenerator<ImageBatch> {
     const { batchSize, shuffle = false, seed = 0 } = this.options;
     if (!Number.isInteger(start) || start < 0) {
       throw new PeftError("ARGUMENT_INVALID", `an epoch cannot start at batch ${start}`);
@@ -89,7 +75,7 @@ export class DataLoader {
     const underWay: Promise<ImageBatch>[] = [];
     let next = start;
     const fill = () => {
-      while (next < this.length && underWay.length <= PREFETCHED_BATCHES) {
+      while (next < this.batchesPerEpoch && underWay.length <= PREFETCHED_BATCHES) {
         const batch = this.load(order.slice(next * batchSize, (next + 1) * batchSize), epoch);
         batch.catch(() => {}); // reported when its turn comes, or never, if the consumer stops before
         underWay.push(batch);
@@ -129,9 +115,10 @@ export class DataLoader {
       writeFloatCHW(image, this.tables, images.subarray(i * numbers, (i + 1) * numbers));
     }
     return {
-      images,
-      shape: [size, 3, height, width],
-      labels: Int32Array.from(examples, ({ label }) => label),
+      inputs: {
+        pixelValues: { data: images, shape: [size, 3, height, width], dtype: "float32" },
+        labels: { data: Int32Array.from(examples, ({ label }) => label), shape: [size], dtype: "int32" },
+      },
       ids: examples.map(({ id }) => id),
       indices,
       size,

@@ -1,7 +1,8 @@
 // Pictures: decoding, transforms equal to Python's, data sets, and batches.
 
+export type { Batch, BatchSource, EpochOptions } from "./batches.js";
 export { ContainerDataset } from "./containerDataset.js";
-export { DataLoader, type DataLoaderOptions, type EpochOptions, type ImageBatch } from "./dataLoader.js";
+export { DataLoader, type DataLoaderOptions, type ImageBatch } from "./dataLoader.js";
 export {
   cached,
   type Dataset,

@@ -1,7 +1,7 @@
 // Counter-based random numbers for data: a value is a function of its seed and counters and of nothing that came before,
 // so that an epoch can be repeated, resumed in the middle, or prepared out of order.
 
-import { extend, hash, unit } from "../random.js";
+import { hash, shuffled, unit } from "../random.js";
 
 /**
  * What a random transform draws from: an integer that stands for one example in one epoch, or for a step of its
@@ -24,13 +24,5 @@ export function uniformAt(seed: number, ...counters: number[]): number {
  * The seed and the counters are integers, taken modulo 2^32.
  */
 export function permutation(n: number, seed: number, ...counters: number[]): Uint32Array {
-  const order = Uint32Array.from({ length: n }, (_, i) => i);
-  const prefix = hash(seed, ...counters);
-  for (let i = n - 1; i > 0; i--) {
-    const j = Math.floor((extend(prefix, i) / 2 ** 32) * (i + 1));
-    const held = order[i]!;
-    order[i] = order[j]!;
-    order[j] = held;
-  }
-  return order;
+  return shuffled(n, hash(seed, ...counters));
 }

@@ -3,15 +3,16 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../errors.js";
+import type { HostArray } from "../hostArray.js";
 import type { Device, Feed, Fetch, Handle } from "./device.js";
 import { type DrawRequest, fill, type RandomKey } from "./draw.js";
 import { type Executable, emit } from "./emit.js";
-import type { Argument, CompiledState, Engine, EngineInfo, HostArray, Numbers, Outputs } from "./engine.js";
+import type { Argument, CompiledState, Engine, EngineInfo, Numbers, Outputs } from "./engine.js";
 import type { DType, Spec } from "./graph.js";
 import { flatten, unflatten } from "./outputs.js";
 import type { Parameter, ParameterData, Storage } from "./parameter.js";
 import { simplify } from "./simplify/index.js";
-import { engineState } from "./state.js";
+import { engineState, variants } from "./state.js";
 import { trace } from "./trace.js";
 
 interface Compiled {
@@ -24,11 +25,15 @@ class DeviceStorage implements Storage {
     readonly device: Device,
     public handle: Handle,
     readonly owner: WeakRef<Parameter>,
-    readonly bound: Set<DeviceStorage>,
+    readonly engine: CompiledEngine,
   ) {}
 
   async read(): Promise<ParameterData> {
     return this.device.download(this.handle);
+  }
+
+  copy(owner: Parameter): Storage {
+    return this.engine.hold(this.device.copy(this.handle), owner);
   }
 
   replace(handle: Handle): void {
@@ -37,7 +42,7 @@ class DeviceStorage implements Storage {
   }
 
   dispose(): void {
-    this.bound.delete(this);
+    this.engine.forget(this);
     this.device.free(this.handle);
   }
 }
@@ -54,10 +59,19 @@ export class CompiledEngine implements Engine {
   bind(parameter: Parameter): Storage {
     const spec: Spec = { shape: parameter.shape, dtype: parameter.dtype };
     const handle = this.device.upload(parameter.takeHost(), spec);
-    const storage = new DeviceStorage(this.device, handle, new WeakRef(parameter), this.#bound);
+    return this.hold(handle, parameter);
+  }
+
+  /** Keeps account of a tensor on the device that belongs to a parameter. */
+  hold(handle: Handle, owner: Parameter): DeviceStorage {
+    const storage = new DeviceStorage(this.device, handle, new WeakRef(owner), this);
     this.#bound.add(storage);
-    this.#forgotten.register(parameter, storage);
+    this.#forgotten.register(owner, storage);
     return storage;
+  }
+
+  forget(storage: DeviceStorage): void {
+    this.#bound.delete(storage);
   }
 
   async release(): Promise<void> {
@@ -99,7 +113,7 @@ export class CompiledEngine implements Engine {
   /** The executable of a function for arguments of these shapes, made at the first call. */
   #compile(state: CompiledState, args: readonly HostArray[]): Compiled {
     const { structure } = engineState();
-    const key = `${this.info.device}|${args.map((a) => `${a.dtype}[${a.shape}]`).join()}`;
+    const key = `${this.info.device}|${variants().join()}|${args.map((a) => `${a.dtype}[${a.shape}]`).join()}`;
     const known = state.cache.get(key) as (Compiled & { structure: number }) | undefined;
     if (known?.structure === structure) return known;
     let template: Outputs | undefined;

@@ -23,6 +23,7 @@ export interface Device {
   /** Takes the array over: afterwards its buffer is detached. */
   upload(data: Numbers, spec: Spec): Handle;
   download(handle: Handle): Promise<Numbers>;
+  copy(handle: Handle): Handle;
   free(handle: Handle): void;
   /** Makes a session of an ONNX model. The device keeps a bounded number of them and recreates one that it dropped. */
   run(key: string, model: Uint8Array, feeds: Record<string, Feed>, fetches: Record<string, Fetch>): Promise<RunResult>;
@@ -39,6 +40,7 @@ export interface RunResult {
 export type Request =
   | { id: number; op: "upload"; handle: Handle; data: Numbers; spec: Spec }
   | { id: number; op: "download"; handle: Handle }
+  | { id: number; op: "copy"; handle: Handle; to: Handle }
   | { id: number; op: "free"; handle: Handle }
   | { id: number; op: "session"; key: string; model: Uint8Array }
   | { id: number; op: "run"; key: string; feeds: Record<string, Feed>; fetches: Record<string, Fetch> };
@@ -109,6 +111,11 @@ export function openDevice(provider: WorkerOptions["provider"], threads: number 
       return handle;
     },
     download: (handle) => ask<Numbers>({ op: "download", handle }),
+    copy(handle) {
+      const to = nextHandle++;
+      tell({ op: "copy", handle, to });
+      return to;
+    },
     free: (handle) => tell({ op: "free", handle }),
     async run(key, model, feeds, fetches) {
       // Handles for new outputs are given here, so that both threads count alike.

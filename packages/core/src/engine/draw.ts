@@ -2,7 +2,7 @@
 // cosine, and small integer draws. The numbers are a function of (seed, step, site, index) alone.
 
 import { PeftError } from "../errors.js";
-import { extend, hash, hashText, unit } from "../random.js";
+import { extend, hash, hashText, integerBelow, shuffled, unit } from "../random.js";
 import { sizeOf } from "./graph.js";
 
 /** Which call this is: the run's seed, and how many steps came before. */
@@ -39,7 +39,7 @@ export function fill(request: DrawRequest, key: RandomKey): Float32Array | Int32
   const { site, shape, distribution } = request;
   const base = hash(key.seed, key.step, hashText(site));
   const n = sizeOf(shape);
-  if (distribution === "permutation") return permutation(n, base);
+  if (distribution === "permutation") return Int32Array.from(shuffled(n, base));
   if (distribution === "key") return Int32Array.from({ length: n }, (_, i) => extend(base, i) | 0);
   if (typeof distribution === "object") {
     const { below } = distribution;
@@ -49,23 +49,6 @@ export function fill(request: DrawRequest, key: RandomKey): Float32Array | Int32
   if (distribution === "uniform") return Float32Array.from({ length: n }, (_, i) => unit(extend(base, i)));
   if (distribution === "gumbel") return Float32Array.from({ length: n }, (_, i) => -Math.log(-Math.log(open(base, i))));
   return Float32Array.from({ length: n }, (_, i) => boxMuller(base, i));
-}
-
-/** Fisher-Yates over 0..n-1, driven by the generator. */
-export function permutation(n: number, base: number): Int32Array {
-  const order = Int32Array.from({ length: n }, (_, i) => i);
-  for (let i = n - 1; i > 0; i--) {
-    const j = integerBelow(i + 1, extend(base, i));
-    const held = order[i]!;
-    order[i] = order[j]!;
-    order[j] = held;
-  }
-  return order;
-}
-
-/** Scales a 32-bit word to 0..below-1; the bias is below `below` / 2^32. */
-function integerBelow(below: number, word: number): number {
-  return Math.floor((word * below) / 2 ** 32);
 }
 
 /** Uniform on the open interval: the middle of each of 2^24 cells, so that a logarithm is finite. */

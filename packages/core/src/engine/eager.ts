@@ -10,7 +10,7 @@ class TensorStorage implements Storage {
   constructor(
     public current: tf.Tensor,
     readonly owner: WeakRef<Parameter>,
-    readonly bound: Set<TensorStorage>,
+    readonly engine: EagerEngine,
   ) {}
 
   tensor(): tf.Tensor {
@@ -27,8 +27,12 @@ class TensorStorage implements Storage {
     return (await this.current.data()).slice() as ParameterData;
   }
 
+  copy(owner: Parameter): Storage {
+    return this.engine.hold(tf.keep(tf.clone(this.current)), owner);
+  }
+
   dispose(): void {
-    this.bound.delete(this);
+    this.engine.forget(this);
     this.current.dispose();
   }
 }
@@ -46,10 +50,19 @@ export class EagerEngine implements Engine {
 
   bind(parameter: Parameter): Storage {
     const tensor = tf.keep(tf.tensor(parameter.takeHost(), [...parameter.shape], parameter.dtype));
-    const storage = new TensorStorage(tensor, new WeakRef(parameter), this.#bound);
+    return this.hold(tensor, parameter);
+  }
+
+  /** Keeps account of a tensor that belongs to a parameter. */
+  hold(tensor: tf.Tensor, owner: Parameter): TensorStorage {
+    const storage = new TensorStorage(tensor, new WeakRef(owner), this);
     this.#bound.add(storage);
-    this.#forgotten.register(parameter, storage);
+    this.#forgotten.register(owner, storage);
     return storage;
+  }
+
+  forget(storage: TensorStorage): void {
+    this.#bound.delete(storage);
   }
 
   async release(): Promise<void> {

@@ -1,18 +1,11 @@
 // The two engines behind one face, and which of them is in use.
 
 import type * as tf from "@tensorflow/tfjs";
+import type { HostArray } from "../hostArray.js";
 import type { RandomKey } from "./draw.js";
-import type { DType } from "./graph.js";
 import type { Parameter, Storage } from "./parameter.js";
 
 export type Numbers = Float32Array | Int32Array | Uint8Array;
-
-/** Numbers on the host, as an argument of a compiled function: cheaper than a TensorFlow.js tensor. */
-export interface HostArray {
-  readonly data: Numbers;
-  readonly shape: readonly number[];
-  readonly dtype: DType;
-}
 
 export type Argument = tf.Tensor | HostArray;
 

@@ -12,11 +12,7 @@ export function inPlaceUpdates(graph: Graph): Set<Parameter> {
   const safe = new Set<Parameter>();
   if (graph.assignments.length === 0) return safe;
   const producer = new Map<number, Node>();
-  const position = new Map<Node, number>();
-  graph.nodes.forEach((node, i) => {
-    position.set(node, i);
-    for (const output of node.outputs) producer.set(output.id, node);
-  });
+  for (const node of graph.nodes) for (const output of node.outputs) producer.set(output.id, node);
   const leaving = new Set(graph.outputs.map((value) => value.id));
   const read = readers(graph);
   const inputs = new Map<Parameter, Value>();
@@ -36,14 +32,11 @@ export function inPlaceUpdates(graph: Graph): Set<Parameter> {
     const old = inputs.get(parameter);
     const last = lasts[i];
     if (!old || !last || leaving.has(old.id)) return;
-    // Walk up to where the updates meet; beyond it only the latest meeting point, the norm, is followed to the end.
+    // Walk up to where the updates meet. From there on, ancestors are looked up once for all: all updates meet at the norm.
     const { found, met } = last === first ? { found: shared, met: [] } : walk(last, producer, shared);
-    const hub = met.reduce<Node | undefined>(
-      (latest, node) => (latest && position.get(latest)! > position.get(node)! ? latest : node),
-      undefined,
-    );
+    met.sort((x, y) => Number(above.has(y)) - Number(above.has(x)));
     const before = (node: Node): boolean =>
-      found.has(node) || met.includes(node) || (hub !== undefined && ancestorsOf(hub).has(node));
+      found.has(node) || met.includes(node) || met.some((meeting) => ancestorsOf(meeting).has(node));
     const others = read.get(old.id) ?? [];
     if (others.every((node) => (node === last ? ELEMENTWISE.has(node.kernel) : before(node)))) safe.add(parameter);
   });

@@ -12,8 +12,8 @@ export {
   useEngine,
 } from "./compile.js";
 export type { Distribution, RandomKey } from "./draw.js";
-export type { Argument, EngineInfo, HostArray, Outputs } from "./engine.js";
+export type { Argument, EngineInfo, Outputs } from "./engine.js";
 export { gradients } from "./gradients.js";
 export type { DType } from "./graph.js";
 export { Parameter, type ParameterData } from "./parameter.js";
-export { inTraining, isTraining, structureChanged } from "./state.js";
+export { inTraining, inVariant, isTraining, structureChanged, variants } from "./state.js";

@@ -16,6 +16,8 @@ export interface Storage {
   /** Replaces the numbers by those of a tensor (op by op). */
   assign?(tensor: tf.Tensor): void;
   read(): Promise<ParameterData>;
+  /** The same numbers once more, for another parameter. */
+  copy(owner: Parameter): Storage;
   dispose(): void;
 }
 
@@ -104,6 +106,18 @@ export class Parameter {
     this.#storage = undefined;
     this.#host = data;
     old?.dispose();
+  }
+
+  /** Another parameter of the same name with a copy of the numbers, made where they are: nothing is read back. */
+  clone(): Parameter {
+    this.#assertAlive();
+    const host = this.#host instanceof Function || !this.#host ? this.#host : this.#host.slice();
+    const copy = new Parameter(this.shape, host ?? (() => new ARRAYS[this.dtype](0)), this);
+    if (this.#storage) {
+      copy.#host = undefined;
+      copy.#storage = this.#storage.copy(copy);
+    }
+    return copy;
   }
 
   /** Where the engine in use holds the numbers; moves them there first if need be. */

@@ -1,6 +1,7 @@
 // What exists once in a process, whichever of the ESM and the CommonJS build asks: the engine in use, the tracing backend,
 // the devices. Kept on a process-wide symbol, since the two builds are two copies of this module.
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { Engine } from "./engine.js";
 
 interface EngineState {
@@ -10,13 +11,15 @@ interface EngineState {
   structure: number;
   /** Whether the function at work is a training step: dropout and its like are live. */
   training: boolean;
+  /** The variants of models that are in force in the asynchronous context at work. */
+  readonly variants: AsyncLocalStorage<readonly string[]>;
 }
 
 const KEY = Symbol.for("@peft/core.engine");
 
 export function engineState(): EngineState {
   const holder = globalThis as { [KEY]?: EngineState };
-  holder[KEY] ??= { structure: 0, training: false };
+  holder[KEY] ??= { structure: 0, training: false, variants: new AsyncLocalStorage() };
   return holder[KEY];
 }
 
@@ -40,4 +43,17 @@ export function inTraining<T>(body: () => T): T {
   } finally {
     state.training = before;
   }
+}
+
+/**
+ * Runs the body, and whatever it awaits, under a variant of some model, such as one without its adapters. A compiled
+ * function is traced for each variant apart, so that calls inside and outside may go on at the same time.
+ */
+export function inVariant<T>(name: string, body: () => T): T {
+  return engineState().variants.run([...variants(), name], body);
+}
+
+/** The variants in force here. */
+export function variants(): readonly string[] {
+  return engineState().variants.getStore() ?? [];
 }

@@ -28,6 +28,8 @@ export class Recorder {
   scope = "";
   readonly #constantValues = new Map<Entry, Value>();
   readonly #parameterTensors = new Map<Parameter, tf.Tensor>();
+  /** Tensors that stand for parameters, before and after an assignment; freed when the graph is whole. */
+  readonly #kept: tf.Tensor[] = [];
   readonly #sites = new Map<string, number>();
   #next = 0;
 
@@ -49,14 +51,19 @@ export class Recorder {
     if (known) return known;
     const value = this.newValue({ shape: parameter.shape, dtype: parameter.dtype });
     this.inputs.push({ kind: "parameter", parameter, value });
-    const tensor = tf.keep(this.backend.tensorOf(value, this));
+    const tensor = this.#keep(this.backend.tensorOf(value, this));
     this.#parameterTensors.set(parameter, tensor);
+    return tensor;
+  }
+
+  #keep(tensor: tf.Tensor): tf.Tensor {
+    this.#kept.push(tf.keep(tensor));
     return tensor;
   }
 
   assign(parameter: Parameter, tensor: tf.Tensor): void {
     this.assignments.set(parameter, this.valueOf(tensor));
-    this.#parameterTensors.set(parameter, tf.keep(tf.clone(tensor)));
+    this.#parameterTensors.set(parameter, this.#keep(tf.clone(tensor)));
   }
 
   draw(site: string, shape: readonly number[], distribution: Distribution): tf.Tensor {
@@ -111,7 +118,7 @@ export class Recorder {
       assignments,
       outputs: outputs.map((tensor) => this.valueOf(tensor)),
     };
-    for (const tensor of this.#parameterTensors.values()) tensor.dispose();
+    for (const tensor of this.#kept) tensor.dispose();
     return { ...graph, constants: this.constants };
   }
 }

@@ -67,6 +67,11 @@ async function answer(request: Request): Promise<Reply> {
       return { id, ok: true };
     case "download":
       return { id, ok: true, result: tensors.get(request.handle)!.data };
+    case "copy": {
+      const { data, type, dims } = tensors.get(request.handle)!;
+      tensors.set(request.to, new ort.Tensor(type, (data as Float32Array).slice(), dims));
+      return { id, ok: true };
+    }
     case "free":
       tensors.delete(request.handle);
       return { id, ok: true };

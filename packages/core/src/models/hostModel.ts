@@ -3,6 +3,8 @@
 import type * as tf from "@tensorflow/tfjs";
 import { type Argument, type CompiledFunction, compile, type Parameter } from "../engine/index.js";
 import { Module, namedParameters } from "../nn/index.js";
+import { saveModel } from "./loading.js";
+import { type NameTable, SAME_NAMES } from "./names.js";
 
 /** Tensors by the names that the model's `forward` documents. */
 export type ModelInputs = Readonly<Record<string, tf.Tensor>>;
@@ -42,8 +44,43 @@ export abstract class HostModel extends Module implements Trainable {
     return Object.setPrototypeOf(Object.assign(model, { path: "" }), new.target.prototype);
   }
 
+  /** The path of the module that makes the logits, which a new task trains anew. */
+  get headPath(): string | undefined {
+    return undefined;
+  }
+
+  /** The spellings of the modules' names. */
+  get names(): NameTable {
+    return SAME_NAMES;
+  }
+
+  /** Names of the modules that LoRA adapts where a config names none, as in PEFT's table of architectures. */
+  get defaultTargets(): readonly string[] | undefined {
+    return undefined;
+  }
+
+  /** Where the model came from, as given to `fromPretrained`. */
+  get nameOrPath(): string | undefined {
+    return undefined;
+  }
+
   abstract override forward(inputs: ModelInputs): ModelOutput;
   abstract loss(output: ModelOutput, batch: ModelInputs): tf.Tensor;
+
+  /** What `config.json` is to hold. */
+  configJSON(): Record<string, unknown> {
+    return {};
+  }
+
+  /**
+   * Writes `config.json` and `model.safetensors` as Hugging Face has them, both or neither. Adapters are not part of them:
+   * merge them first.
+   *
+   * @throws PeftError FILE_UNWRITABLE
+   */
+  savePretrained(directory: string): Promise<void> {
+    return saveModel(directory, this, this.configJSON());
+  }
 
   /** Every parameter by its name in the checkpoint file. */
   parameters(): Map<string, Parameter> {

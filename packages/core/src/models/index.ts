@@ -8,4 +8,5 @@ export {
   run,
   type Trainable,
 } from "./hostModel.js";
+export { type NameTable, type Naming, nameTable, SAME_NAMES } from "./names.js";
 export * from "./vit/index.js";

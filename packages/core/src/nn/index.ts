@@ -15,6 +15,7 @@ export {
   namedModules,
   namedParameters,
   nameModules,
-  replaceModule,
+  type Slot,
+  slots,
 } from "./module.js";
 export { Residual } from "./residual.js";

@@ -34,6 +34,35 @@ function collect(name: string, value: unknown, found: [string, Child][]): void {
   }
 }
 
+/** A field that holds a module or a parameter, wherever in lists and records it stands, and how to put another there. */
+export interface Slot {
+  readonly path: string;
+  get(): Module | Parameter;
+  set(child: Module | Parameter): void;
+}
+
+/** Every place below the root, by its path. */
+export function slots(root: Module): Map<string, Slot> {
+  const found = new Map<string, Slot>();
+  for (const [parentPath, parent] of namedModules(root)) {
+    for (const [name] of children(parent)) {
+      const path = parentPath ? `${parentPath}.${name}` : name;
+      const keys = name.split(".");
+      const last = keys.pop()!;
+      let holder = parent as unknown as Record<string, unknown>;
+      for (const key of keys) holder = holder[key] as Record<string, unknown>;
+      found.set(path, {
+        path,
+        get: () => holder[last] as Child,
+        set: (child) => {
+          holder[last] = child;
+        },
+      });
+    }
+  }
+  return found;
+}
+
 function isRecord(value: unknown): value is Record<string, unknown> {
   return value !== null && typeof value === "object" && Object.getPrototypeOf(value) === Object.prototype;
 }
@@ -47,43 +76,28 @@ export function* namedModules(root: Module, path = ""): Generator<[path: string,
 }
 
 /** Every parameter below the root by its path, in the order of the fields. */
-export function namedParameters(root: Module): Map<string, Parameter> {
+export function namedParameters(root: Module, path = ""): Map<string, Parameter> {
   const parameters = new Map<string, Parameter>();
-  for (const [path, module] of namedModules(root)) {
+  for (const [found, module] of namedModules(root, path)) {
     for (const [name, child] of children(module)) {
-      if (child instanceof Parameter) parameters.set(path ? `${path}.${name}` : name, child);
+      if (child instanceof Parameter) parameters.set(found ? `${found}.${name}` : name, child);
     }
   }
   return parameters;
 }
 
-/** Tells every module its path and every parameter its name. To be called where a tree is made or changed. */
-export function nameModules(root: Module): void {
-  for (const [path, module] of namedModules(root)) module.path = path;
-  for (const [name, parameter] of namedParameters(root)) parameter.name = name;
+/**
+ * Tells every module its path and every parameter its name. To be called where a tree is made or changed.
+ *
+ * @param path of the root, where it is not the root of a model
+ */
+export function nameModules(root: Module, path = ""): void {
+  for (const [found, module] of namedModules(root, path)) module.path = found;
+  for (const [name, parameter] of namedParameters(root, path)) parameter.name = name;
 }
 
 /** The module at a path. @throws PeftError TARGET_NOT_FOUND */
 export function getModule(root: Module, path: string): Module {
   for (const [found, module] of namedModules(root)) if (found === path) return module;
   throw new PeftError("TARGET_NOT_FOUND", `there is no module "${path}"`);
-}
-
-/** Puts another module in the place of the one at `path`. @throws PeftError TARGET_NOT_FOUND */
-export function replaceModule(root: Module, path: string, replacement: Module): void {
-  for (const [parentPath, parent] of namedModules(root)) {
-    for (const [name, child] of children(parent)) {
-      if (child instanceof Module && (parentPath ? `${parentPath}.${name}` : name) === path) {
-        setField(parent, name.split("."), replacement);
-        return;
-      }
-    }
-  }
-  throw new PeftError("TARGET_NOT_FOUND", `there is no module "${path}"`);
-}
-
-function setField(holder: object, [name, ...rest]: string[], value: Module): void {
-  const fields = holder as Record<string, unknown>;
-  if (rest.length === 0) fields[name!] = value;
-  else setField(fields[name!] as object, rest, value);
 }

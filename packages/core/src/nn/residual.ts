@@ -4,6 +4,11 @@ import * as tf from "@tensorflow/tfjs";
 import { Module } from "./module.js";
 
 export class Residual extends Module {
+  /** @param width of the last axis, which what is attached here must know */
+  constructor(readonly width: number) {
+    super();
+  }
+
   /**
    * @param skip the block's input, [batch, tokens, width]
    * @param branch what the block computed from it, of the same shape

@@ -28,11 +28,14 @@ const op = defineOp({
 
 /** `mix` of `random.ts`. */
 function emitMix(e: Emitter, word: string): string {
-  const round = (h: string, factor: number, shift: number): string => {
-    const product = e.op("Mul", [h, e.word(factor)]);
+  const round = (h: string, factor: string, shift: number): string => {
+    const product = e.op("Mul", [h, factor]);
     return e.op("Add", [product, e.op("Div", [product, e.word(2 ** shift)])]);
   };
-  return round(round(round(word, 0x9e3779b1, 16), 0x85ebca6b, 13), 0xc2b2ae35, 16);
+  const odd = (h: string): string => e.op("Add", [e.op("Add", [h, h]), e.word(1)]);
+  const first = round(word, e.word(0x9e3779b1), 16);
+  const second = round(first, odd(first), 13);
+  return round(second, odd(second), 16);
 }
 
 /**

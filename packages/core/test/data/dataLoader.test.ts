@@ -24,42 +24,43 @@ function loader(options: Partial<DataLoaderOptions> = {}, of: ImageDataset = dat
 
 describe("DataLoader", () => {
   it("gives every example once, in order, with a last batch that is not full", async () => {
-    const batches = await collect(loader());
+    const batches = await collect(loader().batches(0));
     expect(batches.map(({ size }) => size)).toEqual([4, 4, 2]);
     expect(batches.flatMap(({ ids }) => ids)).toEqual(examples.map(({ id }) => id));
-    expect(batches.flatMap(({ labels }) => [...labels])).toEqual(examples.map(({ label }) => label));
-    const { images, shape } = batches[2]!;
+    expect(batches.flatMap(({ inputs }) => [...inputs.labels.data])).toEqual(examples.map(({ label }) => label));
+    const { data, shape } = batches[2]!.inputs.pixelValues;
     expect(shape).toEqual([2, 3, 8, 9]);
     const one = toFloatCHW(source, HALF_NORMALIZATION);
-    expect(images).toEqual(Float32Array.of(...one, ...one));
+    expect(data).toEqual(Float32Array.of(...one, ...one));
   });
 
   it("leaves the last batch out if asked", async () => {
     const dropping = loader({ dropLast: true });
-    expect(dropping.length).toBe(2);
-    expect((await collect(dropping)).map(({ size }) => size)).toEqual([4, 4]);
-    expect(loader().length).toBe(3);
+    expect(dropping.batchesPerEpoch).toBe(2);
+    expect((await collect(dropping.batches(0))).map(({ size }) => size)).toEqual([4, 4]);
+    expect(loader().batchesPerEpoch).toBe(3);
   });
 
   it("shuffles each epoch in an order of its own", async () => {
     const shuffled = loader({ shuffle: true, seed: 3 });
     for (const epoch of [0, 1]) {
-      const batches = await collect(shuffled.epoch(epoch));
+      const batches = await collect(shuffled.batches(epoch));
       expect(batches.flatMap(({ indices }) => [...indices])).toEqual([...permutation(10, 3, epoch)]);
     }
   });
 
   it("goes on in the middle of an epoch with the very batches of a whole one", async () => {
     const shuffled = loader({ shuffle: true, seed: 3, transform: augment });
-    const whole = await collect(shuffled.epoch(5));
-    expect(await collect(shuffled.epoch(5, { start: 1 }))).toEqual(whole.slice(1));
-    expect(await collect(shuffled.epoch(5, { start: 3 }))).toEqual([]);
+    const whole = await collect(shuffled.batches(5));
+    expect(await collect(shuffled.batches(5, { start: 1 }))).toEqual(whole.slice(1));
+    expect(await collect(shuffled.batches(5, { start: 3 }))).toEqual([]);
   });
 
   it("augments an example by seed, epoch and position, whatever the batch", async () => {
     const pictures = async (options: Partial<DataLoaderOptions>, epoch: number) => {
       const byId = new Map<string, string>();
-      for (const { images, ids, size } of await collect(loader({ transform: augment, ...options }).epoch(epoch))) {
+      for (const { inputs, ids, size } of await collect(loader({ transform: augment, ...options }).batches(epoch))) {
+        const images = inputs.pixelValues.data;
         const numbers = images.length / size;
         for (const [i, id] of ids.entries()) byId.set(id, images.slice(i * numbers, (i + 1) * numbers).join());
       }
@@ -83,7 +84,7 @@ describe("DataLoader", () => {
         return dataset.get(i);
       },
     };
-    const batches = loader({ batchSize: 1 }, counting).epoch(0);
+    const batches = loader({ batchSize: 1 }, counting).batches(0);
     await batches.next();
     await setTimeout(30);
     expect(reads).toBe(1 + 1 + 2); // given out; next; two more
@@ -95,16 +96,16 @@ describe("DataLoader", () => {
   it("stops when aborted, at once and while waiting, with the signal's AbortError", async () => {
     const slow: ImageDataset = { ...dataset, length: 10, labelAt: () => 0, get: () => new Promise(() => {}) };
     const waiting = new AbortController();
-    const next = loader({}, slow).epoch(0, { signal: waiting.signal }).next();
+    const next = loader({}, slow).batches(0, { signal: waiting.signal }).next();
     waiting.abort();
     await expect(next).rejects.toMatchObject({ name: "AbortError" });
 
     const between = new AbortController();
-    const batches = loader().epoch(0, { signal: between.signal });
+    const batches = loader().batches(0, { signal: between.signal });
     await batches.next();
     between.abort();
     await expect(batches.next()).rejects.toMatchObject({ name: "AbortError" });
-    const before = loader().epoch(0, { signal: AbortSignal.abort() });
+    const before = loader().batches(0, { signal: AbortSignal.abort() });
     await expect(before.next()).rejects.toMatchObject({ name: "AbortError" });
   });
 
@@ -115,10 +116,10 @@ describe("DataLoader", () => {
       labelAt: (i) => dataset.labelAt(i),
       get: (i) => (i === 5 ? Promise.reject(new Error("broken example")) : dataset.get(i)),
     };
-    const batches = loader({}, broken).epoch(0);
+    const batches = loader({}, broken).batches(0);
     expect((await batches.next()).value.size).toBe(4);
     await expect(batches.next()).rejects.toThrow("broken example");
-    const stopped = loader({}, broken).epoch(0);
+    const stopped = loader({}, broken).batches(0);
     await stopped.next();
     await stopped.return(undefined); // an unhandled rejection would fail the test run
   });
@@ -131,7 +132,7 @@ describe("DataLoader", () => {
       ],
       ["ant"],
     );
-    await expect(collect(loader({}, mixed))).rejects.toMatchObject({
+    await expect(collect(loader({}, mixed).batches(0))).rejects.toMatchObject({
       code: "SHAPE_MISMATCH",
       message: expect.stringMatching(/small.*wide/),
     });
@@ -142,6 +143,6 @@ describe("DataLoader", () => {
       expect(() => loader({ batchSize })).toThrow(expect.objectContaining({ code: "ARGUMENT_INVALID" }));
     }
     expect(() => loader({}, new InMemoryDataset([], []))).toThrow(expect.objectContaining({ code: "DATA_EMPTY" }));
-    await expect(loader().epoch(0, { start: -1 }).next()).rejects.toMatchObject({ code: "ARGUMENT_INVALID" });
+    await expect(loader().batches(0, { start: -1 }).next()).rejects.toMatchObject({ code: "ARGUMENT_INVALID" });
   });
 });

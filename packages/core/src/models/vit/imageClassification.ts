@@ -1,17 +1,32 @@
 // The vision transformer with a linear classifier over the class token.
 
 import type * as tf from "@tensorflow/tfjs";
+import { PeftError } from "../../errors.js";
 import { type Layer, Linear, nameModules, normal } from "../../nn/index.js";
 import { softmaxCrossEntropy } from "../../ops/index.js";
 import { HostModel, type ModelInputs, type ModelOutput } from "../hostModel.js";
-import type { ViTConfig } from "./config.js";
+import { loadParameters, openModel } from "../loading.js";
+import type { NameTable } from "../names.js";
+import { hasPart, readViTConfig, type ViTLoadingOptions, viTNames } from "./checkpoint.js";
+import { serializeViTConfig, type ViTConfig } from "./config.js";
 import { classToken, ViTModel } from "./model.js";
+import { VIT_NAMES } from "./names.js";
+
+export interface ViTForImageClassificationOptions extends ViTLoadingOptions {
+  /**
+   * Names of the classes. Where they are not those of the file, the head starts anew: N(0, initializer_range^2), bias 0.
+   *
+   * @defaultValue the file's
+   */
+  labels?: readonly string[];
+}
 
 /** Inputs: `pixelValues` [batch, channels, height, width]; for training also `labels` [batch], int32. */
 export class ViTForImageClassification extends HostModel {
   readonly config: ViTConfig;
   readonly vit: ViTModel;
   readonly classifier: Layer;
+  #nameOrPath?: string;
 
   /** A model with new weights. @param options.seed of the weights, @defaultValue 0 */
   constructor(config: ViTConfig, options: { seed?: number } = {}) {
@@ -22,6 +37,55 @@ export class ViTForImageClassification extends HostModel {
     const init = normal(config.initializerRange, seed);
     this.classifier = new Linear(config.hiddenSize, config.labels.length, { init });
     nameModules(this);
+  }
+
+  /**
+   * Loads a folder with `config.json` and safetensors: Hugging Face's, of any ViT (names of transformers 4 and 5, with or
+   * without a head, a pooler, the prefix `vit.`), or timm's. Half precision is widened to float32.
+   *
+   * @throws PeftError HUB_ID for a model's name on the hub, FILE_MISSING, CONFIG_INVALID, CHECKPOINT_INVALID,
+   *   SAFETENSORS_INVALID; KEY_MISMATCH with `{ missing, unexpected, misshapen }`
+   */
+  static async fromPretrained(
+    directory: string,
+    options: ViTForImageClassificationOptions = {},
+  ): Promise<ViTForImageClassification> {
+    const opened = await openModel(directory);
+    try {
+      const found = readViTConfig(opened, options);
+      const labels = options.labels ?? found.labels;
+      if (labels.length === 0) throw new PeftError("ARGUMENT_INVALID", "labels must name at least one class");
+      const isSame = labels.length === found.labels.length && labels.every((label, i) => label === found.labels[i]);
+      const keepsHead = options.labels === undefined || (isSame && hasPart(opened, "head"));
+      const model = new ViTForImageClassification({ ...found, labels }, { seed: options.seed });
+      const hint = hasPart(opened, "head") ? undefined : "the file has no head: give labels to start with a new one";
+      const translate = viTNames(opened, "vit.", keepsHead ? ["head"] : []);
+      await loadParameters(model, opened, translate, { hint, except: keepsHead ? undefined : "classifier." });
+      model.#nameOrPath = directory;
+      return model;
+    } finally {
+      await opened.weights.close();
+    }
+  }
+
+  override configJSON(): Record<string, unknown> {
+    return serializeViTConfig(this.config);
+  }
+
+  override get nameOrPath(): string | undefined {
+    return this.#nameOrPath;
+  }
+
+  override get headPath(): string {
+    return "classifier";
+  }
+
+  override get names(): NameTable {
+    return VIT_NAMES;
+  }
+
+  override get defaultTargets(): readonly string[] {
+    return ["query", "value"];
   }
 
   override forward({ pixelValues }: ModelInputs): ModelOutput {

@@ -1,5 +1,6 @@
 // The vision transformer as a host.
 
+export type { ViTLoadingOptions } from "./checkpoint.js";
 export { parseViTConfig, serializeViTConfig, type ViTConfig } from "./config.js";
-export { ViTForImageClassification } from "./imageClassification.js";
+export { ViTForImageClassification, type ViTForImageClassificationOptions } from "./imageClassification.js";
 export { ViTModel, type ViTOutput } from "./model.js";

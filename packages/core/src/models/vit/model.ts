@@ -12,11 +12,14 @@ import {
   LayerNorm,
   Linear,
   Module,
+  nameModules,
   normal,
   Residual,
 } from "../../nn/index.js";
 import { attention } from "../../ops/index.js";
-import type { ViTConfig } from "./config.js";
+import { loadParameters, openModel, saveModel } from "../loading.js";
+import { hasPart, readViTConfig, type ViTLoadingOptions, viTNames } from "./checkpoint.js";
+import { serializeViTConfig, type ViTConfig } from "./config.js";
 import { resizePositions } from "./positions.js";
 
 /** pixels [batch, channels, height, width] to [batch, 1 + patches, D]. */
@@ -123,14 +126,14 @@ export class ViTLayer extends Layer {
     const { hiddenSize, intermediateSize, layerNormEps, dropout } = config;
     this.layernorm_before = new LayerNorm(hiddenSize, layerNormEps);
     this.attention = new ViTAttention(config, init);
-    this.attention_residual = new Residual();
+    this.attention_residual = new Residual(hiddenSize);
     this.layernorm_after = new LayerNorm(hiddenSize, layerNormEps);
     this.intermediate = {
       dense: new Linear(hiddenSize, intermediateSize, { init }),
       dropout: new Dropout(dropout.mlp),
     };
     this.output = { dense: new Linear(intermediateSize, hiddenSize, { init }), dropout: new Dropout(dropout.mlp) };
-    this.ffn_residual = new Residual();
+    this.ffn_residual = new Residual(hiddenSize);
     this.#activation = activation(config.hiddenAct);
   }
 
@@ -157,13 +160,38 @@ export class ViTModel extends Module {
   /** Present where the checkpoint has one. */
   readonly pooler?: { dense: Layer };
 
+  readonly config: ViTConfig;
+
   constructor(config: ViTConfig, options: { seed: number; pooler: boolean }) {
     super();
+    this.config = config;
     const init = normal(config.initializerRange, options.seed);
     this.embeddings = new ViTEmbeddings(config, init);
     this.encoder = { layer: Array.from({ length: config.numHiddenLayers }, () => new ViTLayer(config, init)) };
     this.layernorm = new LayerNorm(config.hiddenSize, config.layerNormEps);
     if (options.pooler) this.pooler = { dense: new Linear(config.hiddenSize, config.hiddenSize, { init }) };
+  }
+
+  /**
+   * Loads the bare model from a folder, as `ViTForImageClassification.fromPretrained` does; a head in the file is left
+   * out, and the pooler is there if the file has one.
+   */
+  static async fromPretrained(directory: string, options: ViTLoadingOptions = {}): Promise<ViTModel> {
+    const opened = await openModel(directory);
+    try {
+      const pooler = hasPart(opened, "pooler");
+      const model = new ViTModel(readViTConfig(opened, options), { seed: options.seed ?? 0, pooler });
+      nameModules(model);
+      await loadParameters(model, opened, viTNames(opened, "", ["pooler"]));
+      return model;
+    } finally {
+      await opened.weights.close();
+    }
+  }
+
+  /** Writes `config.json` and `model.safetensors`. @throws PeftError FILE_UNWRITABLE */
+  savePretrained(directory: string): Promise<void> {
+    return saveModel(directory, this, { ...serializeViTConfig(this.config), architectures: ["ViTModel"] });
   }
 
   override forward(pixels: tf.Tensor): ViTOutput {

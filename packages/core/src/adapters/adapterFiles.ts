@@ -1,0 +1,140 @@
+// Adapters on disk as PEFT has them: `adapter_config.json`, `adapter_model.safetensors` and a model card.
+
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Parameter } from "../engine/index.js";
+import {
+  type HostTensor,
+  openCheckpoint,
+  readJson,
+  type TensorSource,
+  toFloat32,
+  writeFileAtomic,
+  writeJson,
+  writeSafetensors,
+} from "../files/index.js";
+import { findFolder, writeTogether } from "../models/folder.js";
+import type { HostModel, Naming } from "../models/index.js";
+import { checkTensors, type ExpectedTensor } from "../models/mismatch.js";
+import { isObject, type PeftConfig } from "./config.js";
+import type { Attachment } from "./method.js";
+import { modelCard } from "./modelCard.js";
+import { methodOf } from "./registry.js";
+
+const CONFIG_FILE = "adapter_config.json";
+const WEIGHTS_FILE = "adapter_model.safetensors";
+const CARD_FILE = "README.md";
+/** PEFT's wrapper around the host is part of every key. */
+const PREFIX = "base_model.model.";
+
+/** Writes an adapter into a folder: all of its files, or none. */
+export async function writeAdapter(
+  directory: string,
+  { host, config, attachment, naming }: { host: HostModel; config: PeftConfig; attachment: Attachment; naming: Naming },
+): Promise<void> {
+  const tensors = new Map<string, HostTensor>();
+  for (const [key, parameter] of attachment.parameters) {
+    tensors.set(PREFIX + host.names.to(naming, key), await toFile(parameter, attachment.bytes?.has(key) ?? false));
+  }
+  const json = describe(host, config, attachment, naming);
+  const hasCard = await stat(join(directory, CARD_FILE)).then(
+    () => true,
+    () => false,
+  );
+  await writeTogether(directory, CONFIG_FILE, async (folder) => {
+    await writeSafetensors(join(folder, WEIGHTS_FILE), tensors, { format: "pt" });
+    await writeJson(join(folder, CONFIG_FILE), json, { sortKeys: true });
+    // A card that is there may have been written by hand.
+    if (!hasCard) await writeFileAtomic(join(folder, CARD_FILE), modelCard(json));
+  });
+}
+
+function describe(
+  host: HostModel,
+  config: PeftConfig,
+  attachment: Attachment,
+  naming: Naming,
+): Record<string, unknown> {
+  const json: Record<string, unknown> = attachment.describe?.(naming) ?? config.toJSON();
+  const { base_model_name_or_path: base, task_type: task, modules_to_save: saved, revision, ...rest } = json;
+  const modulesToSave =
+    saved === undefined && host.headPath !== undefined ? [host.headPath] : (saved as string[] | null);
+  return {
+    ...rest,
+    auto_mapping: null,
+    base_model_name_or_path: base ?? host.nameOrPath ?? null,
+    inference_mode: true,
+    modules_to_save: modulesToSave?.map((name) => host.names.to(naming, host.names.toHost(name))) ?? null,
+    revision: revision ?? null,
+    task_type: task ?? null,
+  };
+}
+
+async function toFile(parameter: Parameter, asBytes: boolean): Promise<HostTensor> {
+  const { shape } = parameter;
+  const data = await parameter.read();
+  if (data instanceof Float32Array) return { dtype: "float32", shape, data };
+  if (data instanceof Uint8Array) return { dtype: "bool", shape, data };
+  return asBytes ? { dtype: "uint8", shape, data: Uint8Array.from(data) } : { dtype: "int32", shape, data };
+}
+
+/** An adapter's config, and its opened weights. Close them when done. */
+export interface OpenAdapter {
+  readonly config: PeftConfig;
+  readonly weights: TensorSource;
+  readonly place: string;
+}
+
+/**
+ * Opens an adapter's folder. Of the weights only the header is read.
+ *
+ * @throws PeftError HUB_ID, FILE_MISSING, CONFIG_INVALID, JSON_INVALID, SAFETENSORS_INVALID, CHECKPOINT_INVALID
+ */
+export async function openAdapter(directory: string): Promise<OpenAdapter> {
+  const folder = await findFolder(directory);
+  const configPath = join(folder, CONFIG_FILE);
+  const json = await readJson(configPath);
+  const config = methodOf(isObject(json) ? json.peft_type : undefined, configPath).fromJSON(json, configPath);
+  const weightsPath = join(folder, WEIGHTS_FILE);
+  const pickled = join(folder, "adapter_model.bin");
+  const exists = (path: string) =>
+    stat(path).then(
+      () => true,
+      () => false,
+    );
+  const path = !(await exists(weightsPath)) && (await exists(pickled)) ? pickled : weightsPath;
+  return { config, weights: await openCheckpoint(path), place: path };
+}
+
+/**
+ * Fills an attachment with the numbers of a file, whose keys may be in either spelling. Nothing is changed unless every
+ * tensor is there, none is left over, and all have been read.
+ *
+ * @throws PeftError KEY_MISMATCH with `{ missing, unexpected, misshapen }`
+ */
+export async function readAdapter(
+  { weights, place }: OpenAdapter,
+  host: HostModel,
+  attachment: Attachment,
+): Promise<void> {
+  const found = new Map<string, string>();
+  const strangers: string[] = [];
+  for (const name of weights.tensors.keys()) {
+    const key = name.startsWith(PREFIX) ? host.names.toHost(name.slice(PREFIX.length)) : undefined;
+    if (key === undefined || !attachment.parameters.has(key) || found.has(key)) strangers.push(name);
+    else found.set(key, name);
+  }
+  const expected = new Map<string, ExpectedTensor>(
+    [...attachment.parameters].map(([key, { shape, dtype }]) => [key, { shape, dtype, source: found.get(key) }]),
+  );
+  checkTensors(weights, expected, strangers, place);
+  const numbers = new Map<Parameter, HostTensor>();
+  for (const [key, parameter] of attachment.parameters) numbers.set(parameter, await weights.read(found.get(key)!));
+  for (const [parameter, tensor] of numbers) parameter.adopt(toParameter(parameter, tensor));
+}
+
+function toParameter({ dtype }: Parameter, tensor: HostTensor): Float32Array | Int32Array | Uint8Array {
+  if (dtype === "float32") return toFloat32(tensor);
+  if (dtype === "int32") return Int32Array.from(tensor.data as ArrayLike<number>, Number);
+  return Uint8Array.from(tensor.data as ArrayLike<number>, Number);
+}

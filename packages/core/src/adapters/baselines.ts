@@ -1,0 +1,110 @@
+// Fine-tuning without an adapter, in the same form as the methods that have one: the head alone, all biases (Ben Zaken et
+// al. 2022), and everything.
+
+import * as v from "valibot";
+import type { HostModel } from "../models/index.js";
+import { composeAttachment } from "./attachment.js";
+import {
+  type AttachOptions,
+  type CommonFields,
+  commonEntries,
+  fieldsFromJSON,
+  PeftConfig,
+  setFields,
+} from "./config.js";
+import type { Attachment } from "./method.js";
+import { isAtOrBelow } from "./targets.js";
+import { copyModulesToSave, savedModules, TrainedCopies } from "./trainedCopies.js";
+
+const Schema = v.strictObject(commonEntries);
+const FullSchema = v.strictObject({ inPlace: v.optional(v.boolean(), false), ...commonEntries });
+
+/** An attachment that is nothing but copies of the host's parameters: merging is keeping them. */
+function attachCopies(...copies: TrainedCopies[]): Attachment {
+  return composeAttachment({
+    parameters: new Map(copies.flatMap((copy) => [...copy.parameters])),
+    parts: copies,
+    copies,
+    merge: async () => {},
+    unmerge: () => {},
+  });
+}
+
+export interface LinearProbeConfig extends Readonly<CommonFields> {}
+
+/** Trains the head alone. */
+export class LinearProbeConfig extends PeftConfig<CommonFields> {
+  static readonly peftType = "LINEAR_PROBE";
+  readonly peftType = "LINEAR_PROBE";
+
+  /** @throws PeftError CONFIG_INVALID naming the field */
+  constructor(fields: Partial<CommonFields> = {}) {
+    super();
+    setFields(this, Schema, fields);
+  }
+
+  static fromJSON(json: unknown, place = "adapter_config.json"): LinearProbeConfig {
+    return new LinearProbeConfig(fieldsFromJSON(json, { schema: Schema, place }));
+  }
+
+  override attach(host: HostModel, _adapterName: string, { seed = 0 }: AttachOptions = {}): Attachment {
+    return attachCopies(copyModulesToSave(host, this, seed));
+  }
+}
+
+export interface BitFitConfig extends Readonly<CommonFields> {}
+
+/** Trains every bias, and the head. */
+export class BitFitConfig extends PeftConfig<CommonFields> {
+  static readonly peftType = "BITFIT";
+  readonly peftType = "BITFIT";
+
+  /** @throws PeftError CONFIG_INVALID naming the field */
+  constructor(fields: Partial<CommonFields> = {}) {
+    super();
+    setFields(this, Schema, fields);
+  }
+
+  static fromJSON(json: unknown, place = "adapter_config.json"): BitFitConfig {
+    return new BitFitConfig(fieldsFromJSON(json, { schema: Schema, place }));
+  }
+
+  override attach(host: HostModel, _adapterName: string, { seed = 0 }: AttachOptions = {}): Attachment {
+    const saved = isAtOrBelow(savedModules(host, this.modulesToSave));
+    const names = [...host.parameters().keys()].filter((name) => name.endsWith(".bias") && !saved(name));
+    return attachCopies(copyModulesToSave(host, this, seed), new TrainedCopies(host, names));
+  }
+}
+
+export interface FullFields extends CommonFields {
+  /**
+   * Trains the host's own numbers instead of a copy: half the memory of the weights, but neither taking the adapter off
+   * nor `disableAdapter` brings the old ones back. @defaultValue false
+   */
+  inPlace: boolean;
+}
+
+export interface FullConfig extends Readonly<FullFields> {}
+
+/** Trains everything. The file holds every tensor of the model. */
+export class FullConfig extends PeftConfig<FullFields> {
+  static readonly peftType = "FULL";
+  readonly peftType = "FULL";
+
+  /** @throws PeftError CONFIG_INVALID naming the field */
+  constructor(fields: Partial<FullFields> = {}) {
+    super();
+    setFields(this, FullSchema, fields);
+  }
+
+  static fromJSON(json: unknown, place = "adapter_config.json"): FullConfig {
+    return new FullConfig(fieldsFromJSON(json, { schema: FullSchema, place }));
+  }
+
+  override attach(host: HostModel, _adapterName: string, { seed = 0 }: AttachOptions = {}): Attachment {
+    const heads = copyModulesToSave(host, this, seed);
+    const names = [...host.parameters().keys()].filter((name) => !heads.parameters.has(name));
+    const rest = new TrainedCopies(host, names, this.inPlace ? (parameter) => parameter : undefined);
+    return attachCopies(heads, rest);
+  }
+}

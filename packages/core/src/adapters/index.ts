@@ -1,0 +1,31 @@
+// Adapters: configs, attaching them to hosts, models with adapters.
+
+export { type AttachmentParts, adapterParameters, composeAttachment } from "./attachment.js";
+export { BitFitConfig, FullConfig, type FullFields, LinearProbeConfig } from "./baselines.js";
+export { BottleneckConfig, type BottleneckFields, STYLE_DEFAULTS } from "./bottleneck/config.js";
+export { BottleneckAdapter, type BottleneckOptions } from "./bottleneck/layer.js";
+export {
+  type AttachOptions,
+  type CommonFields,
+  commonEntries,
+  fieldsFromJSON,
+  type JSONRules,
+  PeftConfig,
+  setFields,
+} from "./config.js";
+export { type HeadInit, newHead } from "./headInit.js";
+export { LoraConfig, type LoraFields } from "./lora/config.js";
+export { LoraLayer, type LoraLayerOptions } from "./lora/layer.js";
+export type { Attachment, StepContext, TrainingHooks, UpdateScope } from "./method.js";
+export {
+  type GetPeftModelOptions,
+  getPeftModel,
+  type LoadAdapterOptions,
+  PeftModel,
+  type SavePretrainedOptions,
+} from "./peftModel.js";
+export { type MethodClass, registerMethod } from "./registry.js";
+export { attachToResiduals, RESIDUAL_STYLES, type ResidualPlace, type ResidualStyle } from "./residuals.js";
+export { ALL_LINEAR, findTargets, firstMatch, type TargetRules, type Targets } from "./targets.js";
+export { copyModulesToSave, type ModulesToSave, savedModules, TrainedCopies } from "./trainedCopies.js";
+export { type Around, type Part, unwrap, wrap } from "./wrap.js";

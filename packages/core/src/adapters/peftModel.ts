@@ -1,0 +1,390 @@
+// A host with adapters: it runs and trains like the host, and knows which of its parameters are trained.
+
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import type * as tf from "@tensorflow/tfjs";
+import { inVariant, type Parameter, structureChanged, variants } from "../engine/index.js";
+import { PeftError } from "../errors.js";
+import { HostModel, type ModelInputs, type ModelOutput, type NameTable, type Naming } from "../models/index.js";
+import { openAdapter, readAdapter, writeAdapter } from "./adapterFiles.js";
+import type { AttachOptions, CommonFields, PeftConfig } from "./config.js";
+import { combineHooks } from "./hooks.js";
+import type { Attachment, TrainingHooks } from "./method.js";
+import { isAtOrBelow } from "./targets.js";
+import { savedModules } from "./trainedCopies.js";
+
+interface Adapter {
+  readonly config: PeftConfig;
+  readonly attachment: Attachment;
+  readonly isTrainable: boolean;
+}
+
+export interface LoadAdapterOptions {
+  /** @defaultValue "default" */
+  readonly adapterName?: string;
+  /** Whether it is to be trained further. @defaultValue false */
+  readonly isTrainable?: boolean;
+}
+
+export interface SavePretrainedOptions {
+  /** Which generation of transformers is to read the file. @defaultValue "hf5" */
+  readonly naming?: Naming;
+  /** @defaultValue all */
+  readonly selectedAdapters?: readonly string[];
+}
+
+/** PEFT's name for the adapter that is there when nobody names one. */
+const DEFAULT = "default";
+/** A name becomes a folder. */
+const ADAPTER_NAME = /^[\w][\w.-]*$/;
+
+/**
+ * A host with adapters, to be called like the host: `await model({ pixelValues })`. While adapters are attached, the host
+ * itself runs with those that are active.
+ */
+export class PeftModel extends HostModel {
+  readonly #host: HostModel;
+  readonly #adapters = new Map<string, Adapter>();
+  #active: readonly string[] = [];
+  #merged: readonly string[] = [];
+  readonly #disabled = `adapters disabled ${randomUUID()}`;
+
+  /** Use `getPeftModel` or `PeftModel.fromPretrained`. */
+  constructor(host: HostModel) {
+    super();
+    this.#host = host;
+  }
+
+  /**
+   * Loads a saved adapter, ours or one of Python's PEFT, onto a host. Names of either generation of transformers are
+   * understood.
+   *
+   * @param directory holds `adapter_config.json` and `adapter_model.safetensors`
+   * @throws PeftError KEY_MISMATCH with `{ missing, unexpected, misshapen }`, CONFIG_INVALID, FILE_MISSING, HUB_ID, and
+   *   what reading the files throws; the host is then as it was
+   */
+  static async fromPretrained(
+    host: HostModel,
+    directory: string,
+    options: LoadAdapterOptions = {},
+  ): Promise<PeftModel> {
+    const model = new PeftModel(host);
+    await model.loadAdapter(directory, options);
+    model.setAdapter(options.adapterName ?? DEFAULT);
+    return model;
+  }
+
+  override get headPath(): string | undefined {
+    return this.#host.headPath;
+  }
+
+  override get names(): NameTable {
+    return this.#host.names;
+  }
+
+  override get nameOrPath(): string | undefined {
+    return this.#host.nameOrPath;
+  }
+
+  /** The names of the adapters that are at work, in the order in which they were attached. */
+  get activeAdapters(): readonly string[] {
+    return this.#active;
+  }
+
+  /** The configs of all adapters, by name. */
+  get peftConfig(): ReadonlyMap<string, PeftConfig> {
+    return new Map([...this.#adapters].map(([name, { config }]) => [name, config]));
+  }
+
+  /**
+   * What the active adapters do in training beyond being differentiated, as one.
+   *
+   * @throws PeftError ARGUMENT_INVALID if several have a loss of their own
+   */
+  get hooks(): TrainingHooks | undefined {
+    return combineHooks(
+      this.#active.flatMap((name) => {
+        const { hooks } = this.#adapters.get(name)!.attachment;
+        return hooks ? [{ hooks, label: (key: string) => this.#label(name, key) }] : [];
+      }),
+    );
+  }
+
+  getBaseModel(): HostModel {
+    return this.#host;
+  }
+
+  override forward(inputs: ModelInputs): ModelOutput {
+    if (!variants().includes(this.#disabled)) return this.#host.forward(inputs);
+    // At once and back again, so that nobody outside of `disableAdapter` sees it.
+    this.#switch(false);
+    try {
+      return this.#host.forward(inputs);
+    } finally {
+      this.#switch(true);
+    }
+  }
+
+  override loss(output: ModelOutput, batch: ModelInputs): tf.Tensor {
+    return this.#host.loss(output, batch);
+  }
+
+  /** The host's parameters, and those of all adapters by the keys that their files have. */
+  override parameters(): Map<string, Parameter> {
+    const own = [...this.#adapters].flatMap(([name, { attachment }]) =>
+      [...attachment.parameters].map(([key, parameter]) => [this.#label(name, key), parameter] as const),
+    );
+    return new Map([...own, ...this.#host.parameters()]);
+  }
+
+  /** The parameters that a training step is to change: those of the active adapters, but not of ones loaded to be used. */
+  trainableParameters(): Map<string, Parameter> {
+    return new Map(
+      this.#active.flatMap((name) => {
+        const { attachment, isTrainable } = this.#adapters.get(name)!;
+        if (!isTrainable) return [];
+        return [...attachment.trainable].map(([key, parameter]) => [this.#label(name, key), parameter] as const);
+      }),
+    );
+  }
+
+  /** Numbers that are trained, and all, counted as PEFT does: the host's, and the adapters' with their copies of a head. */
+  getNbTrainableParameters(): { trainable: number; all: number } {
+    const sum = (parameters: Iterable<Parameter>) => [...parameters].reduce((total, { size }) => total + size, 0);
+    let all = sum(this.#host.parameters().values());
+    for (const { config, attachment } of this.#adapters.values()) {
+      const isSaved = isAtOrBelow(savedModules(this.#host, (config as PeftConfig & CommonFields).modulesToSave));
+      const instead = [...(attachment.replaces ?? [])].filter(([name]) => !isSaved(name)).map(([, copy]) => copy);
+      all += sum(attachment.parameters.values()) - sum(instead);
+    }
+    return { trainable: sum(this.trainableParameters().values()), all };
+  }
+
+  /** PEFT's line, as text: `trainable params: 1,234 || all params: 56,789 || trainable%: 2.1729`. */
+  printTrainableParameters(): string {
+    const { trainable, all } = this.getNbTrainableParameters();
+    const grouped = (n: number) => n.toLocaleString("en-US");
+    const percent = ((100 * trainable) / all).toFixed(4);
+    return `trainable params: ${grouped(trainable)} || all params: ${grouped(all)} || trainable%: ${percent}`;
+  }
+
+  /**
+   * Attaches another adapter; it is not active until `setAdapter`. Merged adapters are unmerged.
+   *
+   * @throws PeftError ADAPTER_EXISTS, ARGUMENT_INVALID for a name that could not be a folder's, and what attaching throws
+   */
+  addAdapter(adapterName: string, config: PeftConfig, options: AttachOptions = {}): void {
+    this.#attach(adapterName, config, true, options);
+  }
+
+  /** As `PeftModel.fromPretrained`, beside the adapters that are there; not active until `setAdapter`. */
+  async loadAdapter(directory: string, options: LoadAdapterOptions = {}): Promise<void> {
+    const { adapterName = DEFAULT, isTrainable = false } = options;
+    const opened = await openAdapter(directory);
+    try {
+      const attachment = this.#attach(adapterName, opened.config, isTrainable);
+      await readAdapter(opened, this.#host, attachment).catch((error) => {
+        this.deleteAdapter(adapterName);
+        throw error;
+      });
+    } finally {
+      await opened.weights.close();
+    }
+  }
+
+  #attach(adapterName: string, config: PeftConfig, isTrainable: boolean, options: AttachOptions = {}): Attachment {
+    if (!ADAPTER_NAME.test(adapterName)) {
+      throw new PeftError("ARGUMENT_INVALID", `${JSON.stringify(adapterName)} cannot be an adapter's name`, {
+        hint: "use letters, digits, dots, dashes and underscores: files are saved in a folder of this name",
+      });
+    }
+    if (this.#adapters.has(adapterName)) {
+      throw new PeftError("ADAPTER_EXISTS", `there is an adapter named "${adapterName}" already`, {
+        hint: "choose another name, or deleteAdapter first",
+      });
+    }
+    this.unmerge();
+    // Attached to the bare host, so that it stands on the host's own parameters.
+    this.#switch(false);
+    try {
+      const attachment = config.attach(this.#host, adapterName, options);
+      attachment.setActive(false);
+      this.#adapters.set(adapterName, { config, attachment, isTrainable });
+      return attachment;
+    } finally {
+      this.#switch(true);
+      structureChanged();
+    }
+  }
+
+  /**
+   * Makes one adapter the active one, or several. Merged adapters are unmerged.
+   *
+   * @throws PeftError ADAPTER_UNKNOWN; ARGUMENT_INVALID for several that hold copies of one parameter of the host
+   */
+  setAdapter(adapterNames: string | readonly string[]): void {
+    const wanted = typeof adapterNames === "string" ? [adapterNames] : adapterNames;
+    const held = new Map<string, string>();
+    for (const name of wanted) {
+      for (const parameter of this.#adapter(name).attachment.replaces?.keys() ?? []) {
+        if (!held.has(parameter)) held.set(parameter, name);
+        else if (held.get(parameter) !== name) {
+          throw new PeftError("ARGUMENT_INVALID", `"${held.get(parameter)}" and "${name}" both hold ${parameter}`, {
+            hint: "only one of them can be active; give the others modulesToSave: null",
+          });
+        }
+      }
+    }
+    this.unmerge();
+    this.#switch(false);
+    this.#active = [...this.#adapters.keys()].filter((name) => wanted.includes(name));
+    this.#switch(true);
+    structureChanged();
+  }
+
+  /** Takes an adapter off and frees it. Merged adapters are unmerged. @throws PeftError ADAPTER_UNKNOWN */
+  deleteAdapter(adapterName: string): void {
+    const { attachment } = this.#adapter(adapterName);
+    this.unmerge();
+    this.#switch(false);
+    attachment.detach();
+    this.#adapters.delete(adapterName);
+    this.#active = this.#active.filter((name) => name !== adapterName);
+    this.#switch(true);
+    structureChanged();
+  }
+
+  /**
+   * Runs a function inside which, and inside whatever it awaits, the model computes what the bare host does. Calls outside
+   * that go on meanwhile are not affected.
+   */
+  disableAdapter<T>(body: () => T): T {
+    return inVariant(this.#disabled, body);
+  }
+
+  /**
+   * Folds the active adapters into the host's weights, which makes them faster; `unmerge` undoes it bit for bit.
+   *
+   * @throws PeftError MERGE_UNSUPPORTED for a method that cannot, MERGE_NAN; nothing is then changed
+   */
+  async merge(): Promise<void> {
+    const names = this.#active.filter((name) => !this.#merged.includes(name));
+    for (const name of names) {
+      const { config, attachment } = this.#adapters.get(name)!;
+      if (typeof attachment.merge === "string") {
+        throw new PeftError("MERGE_UNSUPPORTED", `${config.peftType} cannot be merged: ${attachment.merge}`, {
+          place: name,
+          hint: "keep the adapter, or take it off with unload()",
+        });
+      }
+    }
+    const before = this.#merged;
+    try {
+      for (const name of names) {
+        await (this.#adapters.get(name)!.attachment.merge as () => Promise<void>)();
+        this.#merged = [...this.#merged, name];
+      }
+    } catch (error) {
+      this.#unmergeDownTo(before);
+      throw error;
+    } finally {
+      structureChanged();
+    }
+  }
+
+  /** Undoes `merge`: the host's weights are bit for bit what they were. */
+  unmerge(): void {
+    if (this.#merged.length === 0) return;
+    this.#unmergeDownTo([]);
+    structureChanged();
+  }
+
+  #unmergeDownTo(kept: readonly string[]): void {
+    // The last that was merged stands upon the others.
+    for (const name of this.#merged.slice(kept.length).reverse()) this.#adapters.get(name)!.attachment.unmerge?.();
+    this.#merged = kept;
+  }
+
+  /**
+   * Folds the active adapters into the host for good, takes all adapters off, and gives the host. Copies of a head and of
+   * biases become the host's own.
+   *
+   * @throws PeftError as `merge`
+   */
+  async mergeAndUnload(): Promise<HostModel> {
+    await this.merge();
+    return this.#takeOff((name) => this.#merged.includes(name));
+  }
+
+  /** Takes all adapters off and gives the host, bit for bit as it was. */
+  unload(): HostModel {
+    this.unmerge();
+    return this.#takeOff(() => false);
+  }
+
+  #takeOff(keep: (name: string) => boolean): HostModel {
+    for (const [name, { attachment }] of [...this.#adapters].reverse()) attachment.detach({ keepMerged: keep(name) });
+    this.#adapters.clear();
+    this.#active = [];
+    this.#merged = [];
+    structureChanged();
+    return this.#host;
+  }
+
+  /**
+   * Writes the adapters as PEFT does: `adapter_config.json`, `adapter_model.safetensors` and a model card, the default
+   * adapter in the folder itself, others in folders of their names. Each is there whole or not at all.
+   *
+   * @throws PeftError ADAPTER_UNKNOWN, FILE_UNWRITABLE
+   */
+  override async savePretrained(directory: string, options: SavePretrainedOptions = {}): Promise<void> {
+    const { naming = "hf5", selectedAdapters = [...this.#adapters.keys()] } = options;
+    const selected = selectedAdapters.map((name) => [name, this.#adapter(name)] as const);
+    for (const [name, { config, attachment }] of selected) {
+      const folder = name === DEFAULT ? directory : join(directory, name);
+      await writeAdapter(folder, { host: this.#host, config, attachment, naming });
+    }
+  }
+
+  /** Frees the adapters and the host. */
+  override dispose(): void {
+    this.unload().dispose();
+  }
+
+  #adapter(name: string): Adapter {
+    const adapter = this.#adapters.get(name);
+    if (adapter) return adapter;
+    throw new PeftError("ADAPTER_UNKNOWN", `there is no adapter named "${name}"`, {
+      hint: `there are ${[...this.#adapters.keys()].join(", ") || "none"}`,
+    });
+  }
+
+  #switch(active: boolean): void {
+    const names = active ? this.#active : [...this.#active].reverse();
+    for (const name of names) this.#adapters.get(name)!.attachment.setActive(active);
+  }
+
+  /** Keys are told apart by the adapter's name where there are several. */
+  #label(adapterName: string, key: string): string {
+    return this.#adapters.size > 1 ? `${adapterName}:${key}` : key;
+  }
+}
+
+export interface GetPeftModelOptions extends AttachOptions {
+  /** @defaultValue "default" */
+  readonly adapterName?: string;
+}
+
+/**
+ * Attaches a method to a host, ready to be trained. The host is changed in place (`unload` gives it back as it was) and
+ * no number of it is trained but those that the config says.
+ *
+ * @throws PeftError TARGET_NOT_FOUND, TARGET_UNSUPPORTED, ARGUMENT_INVALID; the host is then as it was
+ */
+export function getPeftModel(host: HostModel, config: PeftConfig, options: GetPeftModelOptions = {}): PeftModel {
+  const { adapterName = DEFAULT, ...attach } = options;
+  const model = new PeftModel(host);
+  model.addAdapter(adapterName, config, attach);
+  model.setAdapter(adapterName);
+  return model;
+}

@@ -1,0 +1,66 @@
+// The places of bottleneck adapters in a transformer block, whatever the adapter is made of: beside the feed-forward
+// layers, behind them, or behind both residual sums (`mosa.md` §2.3). Hosts mark them with `Residual` children.
+
+import * as tf from "@tensorflow/tfjs";
+import { PeftError } from "../errors.js";
+import type { HostModel } from "../models/index.js";
+import { type Layer, Residual, type Slot, slots } from "../nn/index.js";
+import { type Part, unwrap, wrap } from "./wrap.js";
+
+/**
+ * With a block's residual stream h (after attention), attention's output a and feed-forward output f:
+ * `adaptformer` y = h + f + A(h) (Chen et al. 2022); `pfeiffer` y = h + f + A(f) (Pfeiffer et al. 2021);
+ * `houlsby` h = (x + a) + A1(x + a), y = (h + f) + A2(h + f) (Houlsby et al. 2019).
+ */
+export type ResidualStyle = "adaptformer" | "pfeiffer" | "houlsby";
+
+export const RESIDUAL_STYLES = ["adaptformer", "pfeiffer", "houlsby"] as const;
+
+/** One place of an adapter. */
+export interface ResidualPlace {
+  /** The block's path, such as `vit.encoder.layer.0`. */
+  readonly block: string;
+  /** Which of two adapters of a block it is; undefined where there is one. */
+  readonly side?: "attention" | "ffn";
+  /** Size of the last axis. */
+  readonly width: number;
+}
+
+/** The hosts' names of the two sums, and what comes before them in the names of Houlsby's two adapters. */
+const SUMS = { attention: "attention_residual", ffn: "ffn_residual" } as const;
+
+/**
+ * Puts an adapter at every place that a style has. The adapter is everything of A: its norm and its scale are its own.
+ *
+ * @param make the adapter of a place, a layer over [batch, tokens, width]; called for all places before any is changed
+ * @throws PeftError TARGET_UNSUPPORTED for a host without such places
+ */
+export function attachToResiduals<A extends Layer>(
+  host: HostModel,
+  style: ResidualStyle,
+  make: (place: ResidualPlace) => A,
+): { place: ResidualPlace; adapter: A; part: Part }[] {
+  const sides = style === "houlsby" ? (["attention", "ffn"] as const) : (["ffn"] as const);
+  const found = [...slots(host).values()].flatMap((slot) => {
+    const side = sides.find((name) => slot.path.endsWith(`.${SUMS[name]}`));
+    const module = side && unwrap(slot.get() as Layer);
+    if (!side || !(module instanceof Residual)) return [];
+    const block = slot.path.slice(0, -SUMS[side].length - 1);
+    const place = { block, side: style === "houlsby" ? side : undefined, width: module.width };
+    return [{ slot, place, adapter: make(place) }];
+  });
+  if (found.length === 0) {
+    throw new PeftError("TARGET_UNSUPPORTED", "the model has no residual sums where a bottleneck adapter could go", {
+      hint: "its blocks need children of the type Residual named attention_residual and ffn_residual",
+    });
+  }
+  return found.map(({ slot, place, adapter }) => ({ place, adapter, part: attachAt(slot, style, adapter) }));
+}
+
+function attachAt(slot: Slot, style: ResidualStyle, adapter: Layer): Part {
+  return wrap(slot, (forward, skip, branch) => {
+    const sum = forward(skip!, branch!);
+    const input = style === "adaptformer" ? skip! : style === "pfeiffer" ? branch! : sum;
+    return tf.add(sum, adapter.forward(input));
+  });
+}

@@ -1,0 +1,147 @@
+// Which modules an adapter goes to: PEFT's rules (`tuners_utils.py`), in both spellings of a host's names.
+
+import { env } from "../env.js";
+import { PeftError } from "../errors.js";
+import type { HostModel, NameTable } from "../models/index.js";
+import { Linear, type Module, namedModules } from "../nn/index.js";
+import { nearestNames } from "./nearest.js";
+import { fullMatch, pythonPattern } from "./pythonPattern.js";
+import { unwrap } from "./wrap.js";
+
+/**
+ * A string is a regular expression in Python's syntax that must match a module's whole path; `"all-linear"` is every
+ * linear layer but the head. A list holds paths, or ends of paths after a dot. A RegExp is tested on the whole path as it
+ * is, so anchor it yourself.
+ */
+export type Targets = string | readonly string[] | RegExp;
+
+export const ALL_LINEAR = "all-linear";
+
+export interface TargetRules {
+  readonly targetModules: Targets;
+  readonly excludeModules?: Targets | null;
+  /** Modules that are trained as a whole: nothing at or below them is adapted. */
+  readonly modulesToSave?: readonly string[] | null;
+  /** Keeps, of modules found by the end of their path, those in the layers of these numbers. */
+  readonly layersToTransform?: number | readonly number[] | null;
+  /** The names before a layer's number. @defaultValue any */
+  readonly layersPattern?: string | readonly string[] | null;
+}
+
+/** Tells for a path in one spelling whether it is meant. */
+type Matcher = (path: string) => boolean;
+
+/**
+ * The paths of the modules that the rules name, in the order of the host. Names in either spelling are understood.
+ * Entries of a list that match nothing are warned of (TARGET_PARTIAL).
+ *
+ * @throws PeftError TARGET_NOT_FOUND with the nearest names if nothing matches; CONFIG_INVALID for a pattern that is none
+ */
+export function findTargets(host: HostModel, rules: TargetRules): string[] {
+  const modules = [...namedModules(host)].filter(([path]) => path !== "");
+  const paths = modules.map(([path]) => path);
+  const either = (matcher: Matcher) => inEitherSpelling(host.names, matcher);
+  const excluded = rules.excludeModules ? either(matches(rules.excludeModules, "excludeModules")) : () => false;
+  const saved = isAtOrBelow(rules.modulesToSave ?? []);
+  const wanted =
+    rules.targetModules === ALL_LINEAR ? allLinear(host, modules) : either(targetMatcher(rules, "targetModules"));
+  const found = paths.filter((path) => !excluded(path) && !saved(path) && wanted(path));
+  if (found.length === 0) throw notFound(host, rules, paths);
+  warnOfIdleEntries(host, rules.targetModules, paths);
+  return found;
+}
+
+/** Whether a path is one of these modules, or below one: exactly, or by the end of the module's path. */
+export function isAtOrBelow(modules: readonly string[]): Matcher {
+  return (path) => modules.some((name) => `.${path}.`.includes(`.${name}.`));
+}
+
+/** The value of the first pattern that fits, as PEFT's `rank_pattern` and `alpha_pattern`: `(.*\.)?(KEY)$`. */
+export function firstMatch<T>(
+  patterns: Readonly<Record<string, T>>,
+  path: string,
+  names: NameTable,
+  place: string,
+): T | undefined {
+  for (const [key, value] of Object.entries(patterns)) {
+    const pattern = pythonPattern(key, (source) => `^(?:.*\\.)?(?:${source})$`, place);
+    if (inEitherSpelling(names, (name) => pattern.test(name))(path)) return value;
+  }
+  return undefined;
+}
+
+function inEitherSpelling(names: NameTable, matcher: Matcher): Matcher {
+  return (path) => matcher(path) || matcher(names.to("hf5", path));
+}
+
+function matches(targets: Targets, place: string): Matcher {
+  if (targets instanceof RegExp) {
+    // A global or sticky expression would remember where it stopped.
+    const pattern = new RegExp(targets.source, targets.flags.replace(/[gy]/g, ""));
+    return (path) => pattern.test(path);
+  }
+  if (typeof targets === "string") {
+    const pattern = fullMatch(targets, place);
+    return (path) => pattern.test(path);
+  }
+  return (path) => targets.some((entry) => path === entry || path.endsWith(`.${entry}`));
+}
+
+function targetMatcher(rules: TargetRules, place: string): Matcher {
+  const { targetModules } = rules;
+  const matcher = matches(targetModules, place);
+  if (typeof targetModules === "string" || targetModules instanceof RegExp) return matcher;
+  const inLayers = layerFilter(rules);
+  // As in PEFT, a module named by its whole path is meant whatever its layer.
+  return (path) => matcher(path) && (targetModules.includes(path) || inLayers(path));
+}
+
+function layerFilter({ layersToTransform, layersPattern }: TargetRules): Matcher {
+  const layers = typeof layersToTransform === "number" ? [layersToTransform] : (layersToTransform ?? []);
+  if (layers.length === 0) return () => true;
+  const given = typeof layersPattern === "string" ? [layersPattern] : (layersPattern ?? []);
+  const patterns = (given.length > 0 ? given : ["[^.]*"]).map((pattern) =>
+    pythonPattern(pattern, (source) => `^.*?\\.(?:${source})\\.(\\d+)\\.`, "layersPattern"),
+  );
+  return (path) => {
+    const match = patterns.map((pattern) => pattern.exec(path)).find((result) => result);
+    // The last group is the number: a pattern may hold groups of its own.
+    return match ? layers.includes(Number(match.at(-1))) : false;
+  };
+}
+
+function allLinear(host: HostModel, modules: readonly [string, Module][]): Matcher {
+  const linear = new Set(modules.filter(([, module]) => unwrap(module) instanceof Linear).map(([path]) => path));
+  const head = host.headPath === undefined ? () => false : isAtOrBelow([host.headPath]);
+  return (path) => linear.has(path) && !head(path);
+}
+
+function notFound(host: HostModel, { targetModules }: TargetRules, paths: readonly string[]): PeftError {
+  const shown = targetModules instanceof RegExp ? String(targetModules) : JSON.stringify(targetModules);
+  // Of a pattern the last word is what names a module.
+  const entries = Array.isArray(targetModules) ? (targetModules as string[]) : [lastWord(String(targetModules))];
+  const nearest = [...new Set(entries.flatMap((entry) => nearestNames(entry, bothSpellings(host, paths))))];
+  return new PeftError("TARGET_NOT_FOUND", `no module of the model is meant by ${shown}`, {
+    place: "targetModules",
+    hint: `the nearest names are ${nearest.slice(0, 8).join(", ")}`,
+    details: { targetModules: shown, nearest },
+  });
+}
+
+function warnOfIdleEntries(host: HostModel, targets: Targets, paths: readonly string[]): void {
+  if (typeof targets === "string" || targets instanceof RegExp) return;
+  for (const entry of targets) {
+    const hit = paths.some(inEitherSpelling(host.names, (path) => path === entry || path.endsWith(`.${entry}`)));
+    if (hit) continue;
+    const nearest = nearestNames(entry, bothSpellings(host, paths)).join(", ");
+    env.warn({ code: "TARGET_PARTIAL", message: `no module is named "${entry}"; the nearest names are ${nearest}` });
+  }
+}
+
+function bothSpellings(host: HostModel, paths: readonly string[]): string[] {
+  return paths.flatMap((path) => [path, host.names.to("hf5", path)]);
+}
+
+function lastWord(pattern: string): string {
+  return pattern.match(/[A-Za-z_]\w*/g)?.at(-1) ?? pattern;
+}

@@ -1,0 +1,84 @@
+// Parameters of the host that are trained themselves (a head, biases, everything): the adapter holds a copy, which stands
+// in the host's place while the adapter is active. The host's own numbers are never touched.
+
+import type { Parameter } from "../engine/index.js";
+import { PeftError } from "../errors.js";
+import type { HostModel } from "../models/index.js";
+import { namedModules, type Slot, slots } from "../nn/index.js";
+import { type HeadInit, newHead } from "./headInit.js";
+import { nearestNames } from "./nearest.js";
+import type { Part } from "./wrap.js";
+
+interface Copy {
+  readonly slot: Slot;
+  readonly original: Parameter;
+  readonly copy: Parameter;
+}
+
+/** Stand-ins for some of a host's parameters; not in their places before `setActive(true)`. */
+export class TrainedCopies implements Part {
+  /** The copies, by the host's names. */
+  readonly parameters: ReadonlyMap<string, Parameter>;
+  readonly #copies: readonly Copy[];
+
+  /** @param make the copy of a parameter; the parameter itself if it is to be trained in place */
+  constructor(
+    host: HostModel,
+    names: Iterable<string>,
+    make: (original: Parameter) => Parameter = (parameter) => parameter.clone(),
+  ) {
+    const places = slots(host);
+    this.#copies = [...names].map((name) => {
+      const slot = places.get(name)!;
+      const original = slot.get() as Parameter;
+      return { slot, original, copy: make(original) };
+    });
+    this.parameters = new Map(this.#copies.map(({ slot, copy }) => [slot.path, copy]));
+  }
+
+  setActive(active: boolean): void {
+    for (const { slot, original, copy } of this.#copies) {
+      if (active) slot.set(copy);
+      // Another adapter's copy may be there by now.
+      else if (slot.get() === copy) slot.set(original);
+    }
+  }
+
+  detach({ keepMerged = false }: { keepMerged?: boolean } = {}): void {
+    this.setActive(keepMerged);
+    for (const { original, copy } of this.#copies) if (copy !== original) (keepMerged ? original : copy).dispose();
+  }
+}
+
+/** Modules that are trained as a whole: those given or, where nothing is said, the host's head. */
+export function savedModules(host: HostModel, given: readonly string[] | null | undefined): readonly string[] {
+  if (given === undefined) return host.headPath === undefined ? [] : [host.headPath];
+  return given ?? [];
+}
+
+export interface ModulesToSave {
+  readonly modulesToSave?: readonly string[] | null;
+  readonly headInit: HeadInit;
+}
+
+/**
+ * Copies of every parameter of the modules to be saved with the adapter; of the head as `headInit` says.
+ *
+ * @throws PeftError TARGET_NOT_FOUND for a module that is not there
+ */
+export function copyModulesToSave(host: HostModel, config: ModulesToSave, seed: number): TrainedCopies {
+  const paths = [...namedModules(host)].map(([path]) => path);
+  const chosen = savedModules(host, config.modulesToSave).flatMap((name) => {
+    const found = paths.filter((path) => path === name || path.endsWith(`.${name}`));
+    if (found.length > 0) return found;
+    throw new PeftError("TARGET_NOT_FOUND", `there is no module "${name}" to be trained and saved`, {
+      place: "modulesToSave",
+      hint: `the nearest names are ${nearestNames(name, paths).join(", ")}`,
+    });
+  });
+  const isHead = (name: string) => host.headPath !== undefined && name.startsWith(`${host.headPath}.`);
+  const names = [...host.parameters().keys()].filter((name) => chosen.some((path) => name.startsWith(`${path}.`)));
+  return new TrainedCopies(host, names, (original) =>
+    isHead(original.name) ? newHead(original, config.headInit, seed) : original.clone(),
+  );
+}

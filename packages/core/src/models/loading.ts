@@ -1,0 +1,126 @@
+// Loading a model from its folder, and writing one: a strict walk over names. Nothing is loaded by halves, and nothing is
+// initialised silently.
+
+import { join } from "node:path";
+import type { Parameter } from "../engine/index.js";
+import {
+  type HostTensor,
+  openCheckpoint,
+  readJson,
+  type TensorSource,
+  toFloat32,
+  writeCheckpoint,
+  writeJson,
+} from "../files/index.js";
+import { type Module, namedParameters } from "../nn/index.js";
+import { findFolder, writeTogether } from "./folder.js";
+import { checkTensors, type ExpectedTensor } from "./mismatch.js";
+
+/** Buffers of other implementations, which hold nothing that was learnt, and what trainers leave behind. */
+const IGNORED = [
+  /(^|\.)embeddings\.(position_ids|token_type_ids)$/,
+  /(^|\.)relative_position_index$/,
+  /attn_mask$/,
+  /^optimizer\./,
+];
+
+/** A model's folder, opened: its config, and its weights by name. Close them when done. */
+export interface OpenModel {
+  readonly folder: string;
+  readonly config: unknown;
+  readonly configPath: string;
+  readonly weights: TensorSource;
+}
+
+/**
+ * Opens the folder of a model. Of the weights only the header is read.
+ *
+ * @throws PeftError HUB_ID, FILE_MISSING, JSON_INVALID, SAFETENSORS_INVALID, CHECKPOINT_INVALID
+ */
+export async function openModel(directory: string): Promise<OpenModel> {
+  const folder = await findFolder(directory);
+  const configPath = join(folder, "config.json");
+  return { folder, config: await readJson(configPath), configPath, weights: await openCheckpoint(folder) };
+}
+
+/**
+ * The model's names for a tensor of the file: one; several where the tensor is their equal blocks of rows, one above the
+ * other; none where it is to be left out; undefined where it has no place in the model.
+ */
+export type Translate = (fileName: string) => readonly string[] | undefined;
+
+export interface LoadParametersOptions {
+  /** The beginning of the names of parameters that keep their first values. */
+  readonly except?: string;
+  /** What to say where the tensors do not fit. */
+  readonly hint?: string;
+}
+
+/**
+ * Fills a model's parameters from a file. The arrays that were read become the parameters' own. Numbers in half precision
+ * are widened.
+ *
+ * @throws PeftError KEY_MISMATCH with `{ missing, unexpected, misshapen }` before anything is read
+ */
+export async function loadParameters(
+  model: Module,
+  { weights, folder }: Pick<OpenModel, "weights" | "folder">,
+  translate: Translate,
+  { except, hint }: LoadParametersOptions = {},
+): Promise<void> {
+  const parameters = namedParameters(model);
+  const expected = new Map<string, ExpectedTensor>();
+  for (const [name, { shape }] of parameters) {
+    if (except === undefined || !name.startsWith(except)) {
+      expected.set(name, { shape, dtype: "float32", source: undefined });
+    }
+  }
+  const blocks = new Map<string, readonly string[]>();
+  const unexpected: string[] = [];
+  for (const fileName of weights.tensors.keys()) {
+    if (IGNORED.some((pattern) => pattern.test(fileName))) continue;
+    const names = translate(fileName);
+    if (names?.length === 0) continue;
+    if (!names?.every((name) => expected.has(name) && expected.get(name)!.source === undefined)) {
+      unexpected.push(fileName);
+      continue;
+    }
+    blocks.set(fileName, names);
+    for (const name of names) {
+      const [rows, ...rest] = parameters.get(name)!.shape;
+      const shape = rows === undefined ? [] : [rows * names.length, ...rest];
+      expected.set(name, { shape, dtype: "float32", source: fileName });
+    }
+  }
+  checkTensors(weights, expected, unexpected, folder, hint);
+  for await (const [fileName, tensor] of weights.readAll(blocks.keys())) {
+    adopt(
+      blocks.get(fileName)!.map((name) => parameters.get(name)!),
+      tensor,
+    );
+  }
+}
+
+function adopt(parameters: readonly Parameter[], tensor: HostTensor): void {
+  const numbers = toFloat32(tensor);
+  const size = numbers.length / parameters.length;
+  for (const [i, parameter] of parameters.entries()) {
+    parameter.adopt(parameters.length === 1 ? numbers : numbers.slice(i * size, (i + 1) * size));
+  }
+}
+
+/**
+ * Writes `config.json` and `model.safetensors`, both or neither.
+ *
+ * @throws PeftError FILE_UNWRITABLE
+ */
+export async function saveModel(directory: string, model: Module, config: Record<string, unknown>): Promise<void> {
+  const tensors = new Map<string, HostTensor>();
+  for (const [name, parameter] of namedParameters(model)) {
+    tensors.set(name, { dtype: "float32", shape: parameter.shape, data: (await parameter.read()) as Float32Array });
+  }
+  await writeTogether(directory, "config.json", async (folder) => {
+    await writeCheckpoint(folder, tensors);
+    await writeJson(join(folder, "config.json"), config);
+  });
+}
