@@ -4,7 +4,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../errors.js";
 import { type Distribution, drawDType } from "./draw.js";
-import type { Assignment, Attrs, Constant, DType, Graph, GraphInput, Node, Spec, Value } from "./graph.js";
+import type { Attrs, Constant, DType, Graph, GraphInput, Node, Spec, Value } from "./graph.js";
 import { findKernel, kernelNames } from "./kernel.js";
 import type { Parameter } from "./parameter.js";
 import { engineState } from "./state.js";
@@ -110,16 +110,18 @@ export class Recorder {
   }
 
   finish(outputs: readonly tf.Tensor[]): Graph {
-    const assignments: Assignment[] = [...this.assignments].map(([parameter, value]) => ({ parameter, value }));
-    const graph = {
+    return {
       inputs: this.inputs,
       constants: this.constants,
       nodes: this.nodes,
-      assignments,
+      assignments: [...this.assignments].map(([parameter, value]) => ({ parameter, value })),
       outputs: outputs.map((tensor) => this.valueOf(tensor)),
     };
+  }
+
+  /** Frees the tensors that stand for parameters, also where the function threw. */
+  free(): void {
     for (const tensor of this.#kept) tensor.dispose();
-    return { ...graph, constants: this.constants };
   }
 }
 
@@ -280,6 +282,7 @@ export function trace(specs: readonly Spec[], fn: (args: tf.Tensor[]) => readonl
     });
     return graph!;
   } finally {
+    recorder.free();
     backend.recorder = undefined;
     if (before) void tf.setBackend(before);
     else {
