@@ -60,3 +60,33 @@ it("a draw outside any function is an error under the compiled engine", async ()
   await useEngine("compiled");
   expect(() => draw("site", [1], "uniform")).toThrow(expect.objectContaining({ code: "ENGINE_GRAPH_INVALID" }));
 });
+
+describe("the numbers of a draw", () => {
+  it("draws what it always drew", () => {
+    const key = { seed: 42, step: 3 };
+    const draw = (distribution: Parameters<typeof fill>[0]["distribution"], n = 4): number[] => [
+      ...fill({ site: "site", shape: [n], distribution }, key),
+    ];
+    expect(draw("uniform")).toEqual([0.28463900089263916, 0.7823224663734436, 0.47002166509628296, 0.6147807836532593]);
+    expect(draw("normal")).toEqual([0.3197402358055115, -0.922855794429779, -1.292571783065796, -0.3805391192436218]);
+    expect(draw("gumbel")).toEqual([-0.22835670411586761, 1.4045063257217407, 0.28106874227523804, 0.7205399870872498]);
+    expect(draw("key", 2)).toEqual([1222515386, -934917833]);
+    expect(draw("permutation", 8)).toEqual([4, 5, 1, 2, 0, 7, 6, 3]);
+    expect(draw({ kind: "integers", below: 100 })).toEqual([28, 78, 47, 61]);
+  });
+
+  it("draws a normal distribution: mean 0, deviation 1, tails as they should be", () => {
+    const n = 50_000;
+    const x = [...fill({ site: "normal", shape: [n], distribution: "normal" }, { seed: 1, step: 0 })];
+    const moment = (power: number): number => x.reduce((sum, value) => sum + value ** power, 0) / n;
+    expect(Math.abs(moment(1))).toBeLessThan(6 / Math.sqrt(n));
+    expect(Math.abs(moment(2) - 1)).toBeLessThan(6 * Math.sqrt(2 / n));
+    expect(Math.abs(moment(4) - 3)).toBeLessThan(6 * Math.sqrt(96 / n));
+    expect(x.every(Number.isFinite)).toBe(true);
+  });
+
+  it("refuses integers below nothing", () => {
+    const request = { site: "site", shape: [1], distribution: { kind: "integers", below: 0 } } as const;
+    expect(() => fill(request, { seed: 0, step: 0 })).toThrow(expect.objectContaining({ code: "ARGUMENT_INVALID" }));
+  });
+});
