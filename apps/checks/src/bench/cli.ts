@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { processorLine } from "@peft/machine";
 import { Command, InvalidArgumentError } from "commander";
+import { RandomCheckpoint } from "./checkpoint.js";
 import { formatBench, resultRow } from "./format.js";
 import { alternate, LEAST_PAIRS } from "./pairs.js";
 import { oursCommand, torchCommand } from "./sides.js";
@@ -25,6 +26,8 @@ const program = new Command("bench")
   .option("--pairs <n>", `samples of each side, ${LEAST_PAIRS} for a figure to report`, positiveInteger, LEAST_PAIRS)
   .parse();
 
+const checkpoint = new RandomCheckpoint();
+process.on("exit", () => checkpoint.removeNow());
 await bench(program.args[0]!, program.opts<Options>());
 
 async function bench(suite: string, options: Options): Promise<void> {
@@ -42,9 +45,11 @@ async function bench(suite: string, options: Options): Promise<void> {
   if (options.pairs < LEAST_PAIRS) notes.add(`Fewer than ${LEAST_PAIRS} pairs: not a figure to report.`);
   const results = [];
   for (const row of rows) {
-    const torch = torchCommand(root, suite, row.name);
+    const args = row.checkpoint ? ["--checkpoint", await checkpoint.folder()] : [];
+    const torch = torchCommand(root, suite, [row.name, ...args]);
     if (typeof torch === "string") notes.add(torch);
-    const commands = { ours: oursCommand(root, suite, row.name), torch: typeof torch === "string" ? null : torch };
+    const ours = oursCommand(root, suite, [row.name, ...args]);
+    const commands = { ours, torch: typeof torch === "string" ? null : torch };
     const samples = await alternate(row.kind, commands, options.pairs, (pair) => {
       console.error(`${row.name}: ${pair === 0 ? "warm" : `${pair} of ${options.pairs}`}`);
     });

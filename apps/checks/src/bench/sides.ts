@@ -4,8 +4,8 @@ import { join } from "node:path";
 import type { SideCommand } from "./child.js";
 
 /** Our side: the built `src/sides/SUITE.ts`. */
-export function oursCommand(root: string, suite: string, row: string): SideCommand {
-  return { command: process.execPath, args: [join(root, "apps/checks/dist/sides", `${suite}.js`), row] };
+export function oursCommand(root: string, suite: string, args: readonly string[]): SideCommand {
+  return { command: process.execPath, args: [join(root, "apps/checks/dist/sides", `${suite}.js`), ...args] };
 }
 
 /**
@@ -15,14 +15,14 @@ export function oursCommand(root: string, suite: string, row: string): SideComma
 export function torchCommand(
   root: string,
   suite: string,
-  row: string,
+  args: readonly string[],
   environment: NodeJS.ProcessEnv = process.env,
 ): SideCommand | string {
   const script = join(root, "reference/bench", `${suite}.py`);
   if (!existsSync(script)) return `There is no PyTorch side for this suite (reference/bench/${suite}.py).`;
-  if (environment.PEFT_PYTHON) return { command: environment.PEFT_PYTHON, args: [script, row] };
+  if (environment.PEFT_PYTHON) return { command: environment.PEFT_PYTHON, args: [script, ...args] };
   const folder = process.platform === "win32" ? "Scripts" : "bin";
   const python = join(root, "reference/.venv", folder, "python");
-  if (existsSync(python)) return { command: python, args: [script, row] };
+  if (existsSync(python)) return { command: python, args: [script, ...args] };
   return "PyTorch was not measured: run `pnpm reference:setup`, or set PEFT_PYTHON to a Python that has torch and transformers.";
 }

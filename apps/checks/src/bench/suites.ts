@@ -10,6 +10,8 @@ export interface BenchRow {
   /** Also the argument that both sides get: it says which model, method and batch to run. */
   name: string;
   kind: RowKind;
+  /** Whether both sides are given the folder of a random ViT-B/16 checkpoint: `--checkpoint DIR`. */
+  checkpoint?: true;
   /** Our time over PyTorch's, on AMD with AVX-512; null where there is no target. */
   targetTime: number | null;
   /** Our peak memory over PyTorch's; null where there is no target. */
@@ -17,4 +19,27 @@ export interface BenchRow {
 }
 
 /** Suites by name. Suite `NAME` has its sides in `src/sides/NAME.ts` and `reference/bench/NAME.py`. */
-export const suites: ReadonlyMap<string, BenchRow[]> = new Map();
+export const suites: ReadonlyMap<string, BenchRow[]> = new Map([["engine", engineRows()]]);
+
+/** Whole training steps of vision transformers: forward, backward, clipping, AdamW. */
+function engineRows(): BenchRow[] {
+  const row = (name: string, kind: RowKind, targetTime: number | null, targetMemory: number | null): BenchRow => ({
+    name,
+    kind,
+    targetTime,
+    targetMemory,
+  });
+  return [
+    row("vit-s-adapter-b4", "step", 0.6, 0.85),
+    row("vit-s-adapter-b16", "step", 0.6, 0.85),
+    row("vit-b-adapter-b4", "step", 0.6, 0.85),
+    row("vit-b-adapter-b16", "step", 0.6, 0.85),
+    row("vit-b-lora-b16", "step", 0.6, 0.85),
+    row("vit-b-probe-b16", "step", 0.7, 1),
+    row("vit-b-full-b4", "step", 0.8, 1),
+    row("vit-b-first", "first", 1, null),
+    { ...row("vit-b-load", "step", 1, 1), checkpoint: true },
+    // For information: the same with every number brought to where it is computed with, since both loaders are lazy.
+    { ...row("vit-b-load-read", "step", null, null), checkpoint: true },
+  ];
+}

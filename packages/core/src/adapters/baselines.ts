@@ -2,6 +2,7 @@
 // al. 2022), and everything.
 
 import * as v from "valibot";
+import type { Parameter } from "../engine/index.js";
 import type { HostModel } from "../models/index.js";
 import { composeAttachment } from "./attachment.js";
 import {
@@ -14,7 +15,7 @@ import {
 } from "./config.js";
 import type { Attachment } from "./method.js";
 import { isAtOrBelow } from "./targets.js";
-import { copyModulesToSave, savedModules, TrainedCopies } from "./trainedCopies.js";
+import { copyModulesToSave, savedModules, startingFrom, TrainedCopies } from "./trainedCopies.js";
 
 const Schema = v.strictObject(commonEntries);
 const FullSchema = v.strictObject({ inPlace: v.optional(v.boolean(), false), ...commonEntries });
@@ -94,7 +95,8 @@ export class FullConfig extends PeftConfig<FullFields> {
   /** @throws PeftError CONFIG_INVALID naming the field */
   constructor(fields: Partial<FullFields> = {}) {
     super();
-    setFields(this, FullSchema, fields);
+    // Everything is trained: no module is to be told from the others.
+    setFields(this, FullSchema, { modulesToSave: null, ...fields });
   }
 
   static fromJSON(json: unknown, place = "adapter_config.json"): FullConfig {
@@ -102,9 +104,8 @@ export class FullConfig extends PeftConfig<FullFields> {
   }
 
   override attach(host: HostModel, _adapterName: string, { seed = 0 }: AttachOptions = {}): Attachment {
-    const heads = copyModulesToSave(host, this, seed);
-    const names = [...host.parameters().keys()].filter((name) => !heads.parameters.has(name));
-    const rest = new TrainedCopies(host, names, this.inPlace ? (parameter) => parameter : undefined);
-    return attachCopies(heads, rest);
+    const otherwise = this.inPlace ? (parameter: Parameter) => parameter : undefined;
+    const make = startingFrom(host, this.headInit, seed, otherwise);
+    return attachCopies(new TrainedCopies(host, host.parameters().keys(), make));
   }
 }

@@ -137,7 +137,7 @@ function isNeutral(value: unknown): boolean {
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 export function snakeCase(name: string): string {

@@ -12,8 +12,7 @@ export type HeadInit = "keep" | "normal" | "kaiming";
 export const HEAD_INITS = ["keep", "normal", "kaiming"] as const;
 
 /** A head's parameter to start training from: a weight [classes, width], or a bias [classes]. */
-export function newHead(original: Parameter, init: HeadInit, seed: number): Parameter {
-  if (init === "keep") return original.clone();
+export function newHead(original: Parameter, init: Exclude<HeadInit, "keep">, seed: number): Parameter {
   const { name, shape } = original;
   const isWeight = shape.length > 1;
   const weight = normal(init === "normal" ? 0.02 : Math.sqrt(2 / shape[0]!), seed);

@@ -13,19 +13,14 @@ export {
   PeftConfig,
   setFields,
 } from "./config.js";
+export { type GetPeftModelOptions, getPeftModel } from "./getPeftModel.js";
 export { type HeadInit, newHead } from "./headInit.js";
 export { LoraConfig, type LoraFields } from "./lora/config.js";
 export { LoraLayer, type LoraLayerOptions } from "./lora/layer.js";
 export type { Attachment, StepContext, TrainingHooks, UpdateScope } from "./method.js";
-export {
-  type GetPeftModelOptions,
-  getPeftModel,
-  type LoadAdapterOptions,
-  PeftModel,
-  type SavePretrainedOptions,
-} from "./peftModel.js";
+export { type LoadAdapterOptions, PeftModel, type SavePretrainedOptions } from "./peftModel.js";
 export { type MethodClass, registerMethod } from "./registry.js";
 export { attachToResiduals, RESIDUAL_STYLES, type ResidualPlace, type ResidualStyle } from "./residuals.js";
 export { ALL_LINEAR, findTargets, firstMatch, type TargetRules, type Targets } from "./targets.js";
-export { copyModulesToSave, type ModulesToSave, savedModules, TrainedCopies } from "./trainedCopies.js";
+export { copyModulesToSave, type ModulesToSave, savedModules, startingFrom, TrainedCopies } from "./trainedCopies.js";
 export { type Around, type Part, unwrap, wrap } from "./wrap.js";

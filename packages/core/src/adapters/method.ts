@@ -64,6 +64,8 @@ export interface Attachment {
    * (`structureChanged`) or runs under a variant.
    */
   setActive(active: boolean): void;
+  /** Multiplies what the adapter adds, against what it was trained with; without tracing anything again. */
+  setScale?(factor: number): Promise<void>;
   /** Folds the adapter into the host's weights. Where the method cannot, a sentence that says why. */
   readonly merge: (() => Promise<void>) | string;
   /** Undoes `merge`, bit for bit. */

@@ -34,7 +34,7 @@ export interface SavePretrainedOptions {
 }
 
 /** PEFT's name for the adapter that is there when nobody names one. */
-const DEFAULT = "default";
+export const DEFAULT_ADAPTER = "default";
 /** A name becomes a folder. */
 const ADAPTER_NAME = /^[\w][\w.-]*$/;
 
@@ -70,7 +70,7 @@ export class PeftModel extends HostModel {
   ): Promise<PeftModel> {
     const model = new PeftModel(host);
     await model.loadAdapter(directory, options);
-    model.setAdapter(options.adapterName ?? DEFAULT);
+    model.setAdapter(options.adapterName ?? DEFAULT_ADAPTER);
     return model;
   }
 
@@ -179,7 +179,7 @@ export class PeftModel extends HostModel {
 
   /** As `PeftModel.fromPretrained`, beside the adapters that are there; not active until `setAdapter`. */
   async loadAdapter(directory: string, options: LoadAdapterOptions = {}): Promise<void> {
-    const { adapterName = DEFAULT, isTrainable = false } = options;
+    const { adapterName = DEFAULT_ADAPTER, isTrainable = false } = options;
     const opened = await openAdapter(directory);
     try {
       const attachment = this.#attach(adapterName, opened.config, isTrainable);
@@ -240,6 +240,23 @@ export class PeftModel extends HostModel {
     this.#active = [...this.#adapters.keys()].filter((name) => wanted.includes(name));
     this.#switch(true);
     structureChanged();
+  }
+
+  /**
+   * Makes an adapter stronger or weaker than it was trained: 1 is as trained, 0 is without it. A copied head or bias is not
+   * scaled. Merged adapters are unmerged.
+   *
+   * @throws PeftError ADAPTER_UNKNOWN; ARGUMENT_INVALID for a method that has no scale
+   */
+  async setScale(adapterName: string, factor: number): Promise<void> {
+    const { config, attachment } = this.#adapter(adapterName);
+    if (!attachment.setScale) {
+      throw new PeftError("ARGUMENT_INVALID", `${config.peftType} has no scale that could be changed`, {
+        place: adapterName,
+      });
+    }
+    this.unmerge();
+    await attachment.setScale(factor);
   }
 
   /** Takes an adapter off and frees it. Merged adapters are unmerged. @throws PeftError ADAPTER_UNKNOWN */
@@ -341,7 +358,7 @@ export class PeftModel extends HostModel {
     const { naming = "hf5", selectedAdapters = [...this.#adapters.keys()] } = options;
     const selected = selectedAdapters.map((name) => [name, this.#adapter(name)] as const);
     for (const [name, { config, attachment }] of selected) {
-      const folder = name === DEFAULT ? directory : join(directory, name);
+      const folder = name === DEFAULT_ADAPTER ? directory : join(directory, name);
       await writeAdapter(folder, { host: this.#host, config, attachment, naming });
     }
   }
@@ -368,23 +385,4 @@ export class PeftModel extends HostModel {
   #label(adapterName: string, key: string): string {
     return this.#adapters.size > 1 ? `${adapterName}:${key}` : key;
   }
-}
-
-export interface GetPeftModelOptions extends AttachOptions {
-  /** @defaultValue "default" */
-  readonly adapterName?: string;
-}
-
-/**
- * Attaches a method to a host, ready to be trained. The host is changed in place (`unload` gives it back as it was) and
- * no number of it is trained but those that the config says.
- *
- * @throws PeftError TARGET_NOT_FOUND, TARGET_UNSUPPORTED, ARGUMENT_INVALID; the host is then as it was
- */
-export function getPeftModel(host: HostModel, config: PeftConfig, options: GetPeftModelOptions = {}): PeftModel {
-  const { adapterName = DEFAULT, ...attach } = options;
-  const model = new PeftModel(host);
-  model.addAdapter(adapterName, config, attach);
-  model.setAdapter(adapterName);
-  return model;
 }

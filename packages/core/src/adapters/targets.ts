@@ -43,8 +43,12 @@ export function findTargets(host: HostModel, rules: TargetRules): string[] {
   const either = (matcher: Matcher) => inEitherSpelling(host.names, matcher);
   const excluded = rules.excludeModules ? either(matches(rules.excludeModules, "excludeModules")) : () => false;
   const saved = isAtOrBelow(rules.modulesToSave ?? []);
-  const wanted =
-    rules.targetModules === ALL_LINEAR ? allLinear(host, modules) : either(targetMatcher(rules, "targetModules"));
+  const named =
+    rules.targetModules === ALL_LINEAR
+      ? allLinear(host, modules)
+      : either(matches(rules.targetModules, "targetModules"));
+  const inLayers = either(layerFilter(rules));
+  const wanted = (path: string) => named(path) && inLayers(path);
   const found = paths.filter((path) => !excluded(path) && !saved(path) && wanted(path));
   if (found.length === 0) throw notFound(host, rules, paths);
   warnOfIdleEntries(host, rules.targetModules, paths);
@@ -87,16 +91,9 @@ function matches(targets: Targets, place: string): Matcher {
   return (path) => targets.some((entry) => path === entry || path.endsWith(`.${entry}`));
 }
 
-function targetMatcher(rules: TargetRules, place: string): Matcher {
-  const { targetModules } = rules;
-  const matcher = matches(targetModules, place);
-  if (typeof targetModules === "string" || targetModules instanceof RegExp) return matcher;
-  const inLayers = layerFilter(rules);
-  // As in PEFT, a module named by its whole path is meant whatever its layer.
-  return (path) => matcher(path) && (targetModules.includes(path) || inLayers(path));
-}
-
-function layerFilter({ layersToTransform, layersPattern }: TargetRules): Matcher {
+function layerFilter({ targetModules, layersToTransform, layersPattern }: TargetRules): Matcher {
+  // As in PEFT, a pattern has its layers in itself, and a module named by its whole path is meant whatever its layer.
+  if (typeof targetModules === "string" || targetModules instanceof RegExp) return () => true;
   const layers = typeof layersToTransform === "number" ? [layersToTransform] : (layersToTransform ?? []);
   if (layers.length === 0) return () => true;
   const given = typeof layersPattern === "string" ? [layersPattern] : (layersPattern ?? []);
@@ -104,6 +101,7 @@ function layerFilter({ layersToTransform, layersPattern }: TargetRules): Matcher
     pythonPattern(pattern, (source) => `^.*?\\.(?:${source})\\.(\\d+)\\.`, "layersPattern"),
   );
   return (path) => {
+    if (targetModules.includes(path)) return true;
     const match = patterns.map((pattern) => pattern.exec(path)).find((result) => result);
     // The last group is the number: a pattern may hold groups of its own.
     return match ? layers.includes(Number(match.at(-1))) : false;

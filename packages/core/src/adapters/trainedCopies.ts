@@ -76,9 +76,18 @@ export function copyModulesToSave(host: HostModel, config: ModulesToSave, seed: 
       hint: `the nearest names are ${nearestNames(name, paths).join(", ")}`,
     });
   });
-  const isHead = (name: string) => host.headPath !== undefined && name.startsWith(`${host.headPath}.`);
   const names = [...host.parameters().keys()].filter((name) => chosen.some((path) => name.startsWith(`${path}.`)));
-  return new TrainedCopies(host, names, (original) =>
-    isHead(original.name) ? newHead(original, config.headInit, seed) : original.clone(),
-  );
+  return new TrainedCopies(host, names, startingFrom(host, config.headInit, seed));
+}
+
+/** Makes copies, of the head as `headInit` says. @param otherwise of the rest */
+export function startingFrom(
+  host: HostModel,
+  headInit: HeadInit,
+  seed: number,
+  otherwise: (original: Parameter) => Parameter = (parameter) => parameter.clone(),
+): (original: Parameter) => Parameter {
+  const isHead = (name: string) => host.headPath !== undefined && name.startsWith(`${host.headPath}.`);
+  return (original) =>
+    headInit !== "keep" && isHead(original.name) ? newHead(original, headInit, seed) : otherwise(original);
 }

@@ -98,10 +98,14 @@ export class Parameter {
     this.adopt(data.slice());
   }
 
-  /** Replaces the numbers and takes `data` over: its buffer may be detached later. @throws PeftError SHAPE_MISMATCH */
-  adopt(data: ParameterData): void {
+  /**
+   * Replaces the numbers and takes `data` over: its buffer may be detached later. A function is called at the first use.
+   *
+   * @throws PeftError SHAPE_MISMATCH
+   */
+  adopt(data: HostNumbers): void {
     this.#assertAlive();
-    this.#check(data);
+    if (typeof data !== "function") this.#check(data);
     const old = this.#storage;
     this.#storage = undefined;
     this.#host = data;

@@ -122,6 +122,11 @@ class ShardedCheckpoint implements TensorSource {
     return this.shards.get(this.fileOf.get(name)!)!.read(name);
   }
 
+  lazily(name: string): () => HostTensor {
+    findTensor(this.tensors, name, this.path);
+    return this.shards.get(this.fileOf.get(name)!)!.lazily(name);
+  }
+
   readAll(names: Iterable<string> = this.tensors.keys()): AsyncGenerator<[string, HostTensor]> {
     return readAhead(this, names);
   }

@@ -2,6 +2,7 @@
 // buffer of its own, which is therefore aligned, never copied, and can be transferred to a worker.
 // Numbers are little-endian in the file and taken as they are: so are all machines that Node runs its inference on.
 
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { PeftError } from "../errors.js";
 import { unreadable } from "./fileErrors.js";
@@ -37,6 +38,13 @@ export interface TensorSource {
   read(name: string): Promise<HostTensor>;
   /** Reads tensors in the order asked for (all, in the order of the file), a few ahead of the consumer. */
   readAll(names?: Iterable<string>): AsyncGenerator<[name: string, tensor: HostTensor]>;
+  /**
+   * A function that reads one tensor when it is called, at once and also after `close`; for weights that are wanted when
+   * they are first used. What it reads is what was opened: it throws PeftError CHECKPOINT_INVALID if the file has changed.
+   *
+   * @throws PeftError KEY_MISMATCH if there is none of this name
+   */
+  lazily(name: string): () => HostTensor;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -51,14 +59,14 @@ export async function openSafetensors(path: string): Promise<TensorSource> {
     throw unreadable(path, cause);
   });
   try {
-    const { size } = await handle.stat();
+    const { size, mtimeMs } = await handle.stat();
     const start = new Uint8Array(Math.min(LENGTH_BYTES, size));
     await readFully(handle, start, 0, path);
     const headerBytes = parseHeaderLength(start, size, path);
     const json = new Uint8Array(headerBytes);
     await readFully(handle, json, LENGTH_BYTES, path);
     const dataStart = LENGTH_BYTES + headerBytes;
-    return new SafetensorsFile(path, handle, dataStart, parseHeader(json, size - dataStart, path));
+    return new SafetensorsFile(path, handle, dataStart, parseHeader(json, size - dataStart, path), { size, mtimeMs });
   } catch (error) {
     await handle.close();
     throw error instanceof PeftError ? error : unreadable(path, error);
@@ -71,6 +79,7 @@ class SafetensorsFile implements TensorSource {
     private readonly handle: FileHandle,
     private readonly dataStart: number,
     private readonly header: SafetensorsHeader,
+    private readonly opened: { readonly size: number; readonly mtimeMs: number },
   ) {}
 
   get tensors(): ReadonlyMap<string, TensorInfo> {
@@ -91,6 +100,15 @@ class SafetensorsFile implements TensorSource {
 
   readAll(names: Iterable<string> = this.tensors.keys()): AsyncGenerator<[string, HostTensor]> {
     return readAhead(this, names);
+  }
+
+  lazily(name: string): () => HostTensor {
+    const { dtype, shape, begin, end } = findTensor(this.tensors, name, this.path);
+    return () => {
+      const bytes = Buffer.allocUnsafeSlow(end - begin);
+      readRangeSync(this.path, bytes, this.dataStart + begin, this.opened);
+      return tensorFromBuffer(dtype, shape, bytes.buffer as ArrayBuffer);
+    };
   }
 
   async close(): Promise<void> {
@@ -157,6 +175,37 @@ export async function readFully(
     const { bytesRead } = await handle.read(target, done, length, position + done);
     if (bytesRead === 0) throw invalid("it ends before its tensors do: it has been cut off since it was opened", place);
     done += bytesRead;
+  }
+}
+
+/** Fills `target` from a file that must be the one that was opened. */
+function readRangeSync(
+  path: string,
+  target: Uint8Array,
+  position: number,
+  opened: { readonly size: number; readonly mtimeMs: number },
+): void {
+  let fd: number;
+  try {
+    fd = openSync(path, "r");
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+  try {
+    const { size, mtimeMs } = fstatSync(fd);
+    if (size !== opened.size || mtimeMs !== opened.mtimeMs) {
+      throw new PeftError("CHECKPOINT_INVALID", "the file has changed since it was opened", {
+        place: path,
+        hint: "load the model again",
+      });
+    }
+    for (let done = 0; done < target.length; ) {
+      const read = readSync(fd, target, done, Math.min(target.length - done, READ_BYTES), position + done);
+      if (read === 0) throw invalid("it ends before its tensors do: it has been cut off since it was opened", path);
+      done += read;
+    }
+  } finally {
+    closeSync(fd);
   }
 }
 

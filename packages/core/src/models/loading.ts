@@ -2,7 +2,6 @@
 // initialised silently.
 
 import { join } from "node:path";
-import type { Parameter } from "../engine/index.js";
 import {
   type HostTensor,
   openCheckpoint,
@@ -57,17 +56,17 @@ export interface LoadParametersOptions {
 }
 
 /**
- * Fills a model's parameters from a file. The arrays that were read become the parameters' own. Numbers in half precision
- * are widened.
+ * Gives a model's parameters the numbers of a file. Each is read when it is first used, so that the weights of a model are
+ * in memory once: where the engine computes. Numbers in half precision are widened then.
  *
  * @throws PeftError KEY_MISMATCH with `{ missing, unexpected, misshapen }` before anything is read
  */
-export async function loadParameters(
+export function loadParameters(
   model: Module,
   { weights, folder }: Pick<OpenModel, "weights" | "folder">,
   translate: Translate,
   { except, hint }: LoadParametersOptions = {},
-): Promise<void> {
+): void {
   const parameters = namedParameters(model);
   const expected = new Map<string, ExpectedTensor>();
   for (const [name, { shape }] of parameters) {
@@ -93,19 +92,15 @@ export async function loadParameters(
     }
   }
   checkTensors(weights, expected, unexpected, folder, hint);
-  for await (const [fileName, tensor] of weights.readAll(blocks.keys())) {
-    adopt(
-      blocks.get(fileName)!.map((name) => parameters.get(name)!),
-      tensor,
-    );
-  }
-}
-
-function adopt(parameters: readonly Parameter[], tensor: HostTensor): void {
-  const numbers = toFloat32(tensor);
-  const size = numbers.length / parameters.length;
-  for (const [i, parameter] of parameters.entries()) {
-    parameter.adopt(parameters.length === 1 ? numbers : numbers.slice(i * size, (i + 1) * size));
+  for (const [fileName, names] of blocks) {
+    const read = weights.lazily(fileName);
+    for (const [i, name] of names.entries()) {
+      parameters.get(name)!.adopt(() => {
+        const numbers = toFloat32(read());
+        const size = numbers.length / names.length;
+        return names.length === 1 ? numbers : numbers.slice(i * size, (i + 1) * size);
+      });
+    }
   }
 }
 

@@ -12,7 +12,7 @@ import { findTargets, firstMatch, isAtOrBelow, type TargetRules } from "../targe
 import { copyModulesToSave, savedModules, TrainedCopies } from "../trainedCopies.js";
 import { unwrap, wrap } from "../wrap.js";
 import type { LoraConfig } from "./config.js";
-import { LoraLayer, MergeableWeight } from "./layer.js";
+import { LoraLayer, type LoraLayerOptions, MergeableWeight } from "./layer.js";
 
 export function attachLora(host: HostModel, config: LoraConfig, seed: number): Attachment {
   const rules = targetRules(host, config);
@@ -40,6 +40,9 @@ export function attachLora(host: HostModel, config: LoraConfig, seed: number): A
     copies: [heads, biases],
     own: adapted.map(({ lora }) => lora.scaling),
     describe: (naming) => describe(host, config, targets, naming),
+    setScale: async (factor) => {
+      await Promise.all(adapted.map(({ lora }) => lora.setScale(factor)));
+    },
     merge: async () => {
       // All are computed before the first is put in place, so that an error leaves the host as it is.
       const merged: Float32Array[] = [];
@@ -80,7 +83,7 @@ function linearAt(host: HostModel, path: string): Linear {
   );
 }
 
-function optionsAt(path: string, { names }: HostModel, config: LoraConfig): Omit<LoraLayerOptionsAt, "seed"> {
+function optionsAt(path: string, { names }: HostModel, config: LoraConfig): Omit<LoraLayerOptions, "seed"> {
   return {
     r: firstMatch(config.rankPattern, path, names, "rankPattern") ?? config.r,
     alpha: firstMatch(config.alphaPattern, path, names, "alphaPattern") ?? config.loraAlpha,
@@ -89,8 +92,6 @@ function optionsAt(path: string, { names }: HostModel, config: LoraConfig): Omit
     init: config.initLoraWeights,
   };
 }
-
-type LoraLayerOptionsAt = ConstructorParameters<typeof LoraLayer>[1];
 
 function trainedBiases(host: HostModel, config: LoraConfig, targets: readonly string[]): string[] {
   if (config.bias === "none") return [];

@@ -24,6 +24,7 @@ export class LoraLayer extends Layer {
   readonly lora_dropout: Dropout;
   /** alpha / r, or alpha / sqrt(r): a scalar that nobody trains, so that another value needs no new graph. */
   readonly #scaling: Parameter;
+  readonly #trained: number;
 
   constructor({ inFeatures, outFeatures }: Linear, options: LoraLayerOptions) {
     super();
@@ -32,11 +33,17 @@ export class LoraLayer extends Layer {
     this.lora_A = new Linear(inFeatures, r, { bias: false, init: a });
     this.lora_B = new Linear(r, outFeatures, { bias: false, init: b });
     this.lora_dropout = new Dropout(dropout);
-    this.#scaling = new Parameter([], Float32Array.of(alpha / (useRslora ? Math.sqrt(r) : r)), { name: "scaling" });
+    this.#trained = alpha / (useRslora ? Math.sqrt(r) : r);
+    this.#scaling = new Parameter([], Float32Array.of(this.#trained), { name: "scaling" });
   }
 
   get scaling(): Parameter {
     return this.#scaling;
+  }
+
+  /** Scales by `factor` times what the config says. */
+  setScale(factor: number): Promise<void> {
+    return this.#scaling.write(Float32Array.of(this.#trained * factor));
   }
 
   override forward(x: tf.Tensor): tf.Tensor {

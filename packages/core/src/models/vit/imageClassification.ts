@@ -60,7 +60,7 @@ export class ViTForImageClassification extends HostModel {
       const model = new ViTForImageClassification({ ...found, labels }, { seed: options.seed });
       const hint = hasPart(opened, "head") ? undefined : "the file has no head: give labels to start with a new one";
       const translate = viTNames(opened, "vit.", keepsHead ? ["head"] : []);
-      await loadParameters(model, opened, translate, { hint, except: keepsHead ? undefined : "classifier." });
+      loadParameters(model, opened, translate, { hint, except: keepsHead ? undefined : "classifier." });
       model.#nameOrPath = directory;
       return model;
     } finally {

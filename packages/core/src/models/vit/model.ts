@@ -182,7 +182,7 @@ export class ViTModel extends Module {
       const pooler = hasPart(opened, "pooler");
       const model = new ViTModel(readViTConfig(opened, options), { seed: options.seed ?? 0, pooler });
       nameModules(model);
-      await loadParameters(model, opened, viTNames(opened, "", ["pooler"]));
+      loadParameters(model, opened, viTNames(opened, "", ["pooler"]));
       return model;
     } finally {
       await opened.weights.close();
