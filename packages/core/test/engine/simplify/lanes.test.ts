@@ -19,7 +19,7 @@ import {
   silu,
   useEngine,
 } from "../../../src/index.js";
-import { relativeError } from "../../support/error.js";
+import { largestOf, relativeError } from "../../support/error.js";
 import { countOf, evaluate, faultsOf, graphOf, numbers } from "../../support/graphs.js";
 
 beforeAll(async () => {
@@ -215,10 +215,11 @@ describe("any network", () => {
         if (lanes !== plain) cut++;
         expect(faultsOf(lanes)).toEqual([]);
         const [expected, first, second] = [await evaluate(graph), await evaluate(plain), await evaluate(lanes)];
-        const largest = Math.max(...expected.map((tensor) => Math.max(...tensor.map(Math.abs))));
+        // A gradient may be zero in exact arithmetic, such as a shift's that is centred away, and is rounding then.
+        const floor = largestOf(expected) / 100;
         for (const [i, reference] of expected.entries()) {
-          expect(relativeError(first[i]!, reference, largest / 1000), `simplified, ${i}`).toBeLessThanOrEqual(1e-5);
-          expect(relativeError(second[i]!, reference, largest / 1000), `in lanes, ${i}`).toBeLessThanOrEqual(1e-5);
+          expect(relativeError(first[i]!, reference, floor), `simplified, ${i}`).toBeLessThanOrEqual(1e-5);
+          expect(relativeError(second[i]!, reference, floor), `in lanes, ${i}`).toBeLessThanOrEqual(1e-5);
         }
       }),
       { numRuns: 40, seed: 3 },
