@@ -33,7 +33,12 @@ if (row.startsWith("vit-b-load")) await serveLoading(values.checkpoint!, row.end
 else await serveTraining(row === "vit-b-first" ? "vit-b-adapter-b4" : row);
 
 async function serveTraining(name: string): Promise<void> {
-  const [, size, method, batch] = /^vit-([sb])-(\w+)-b(\d+)$/.exec(name)! as unknown as [string, "s" | "b", string, string];
+  const [, size, method, batch] = /^vit-([sb])-(\w+)-b(\d+)$/.exec(name)! as unknown as [
+    string,
+    "s" | "b",
+    string,
+    string,
+  ];
   await serve({
     async setup() {
       const id2label = Object.fromEntries(Array.from({ length: CLASSES }, (_, i) => [String(i), `class ${i}`]));
