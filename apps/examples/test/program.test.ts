@@ -22,7 +22,7 @@ async function parse(...args: string[]): Promise<MosaOptions> {
   return parsed!;
 }
 
-const defaults = { perClass: 100, seeds: 1, engine: "compiled", json: false };
+const defaults: MosaOptions = { perClass: 100, seeds: 1, engine: "compiled", json: false };
 
 describe("the command line of the MoSA example", () => {
   it("has the defaults of a run on the shipped pictures", async () => {
