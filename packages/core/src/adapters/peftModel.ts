@@ -148,6 +148,11 @@ export class PeftModel extends HostModel {
     );
   }
 
+  /** An adapter's tensors, whether it is active or not, by the keys of its file. @throws PeftError ADAPTER_UNKNOWN */
+  adapterParameters(adapterName: string = DEFAULT_ADAPTER): ReadonlyMap<string, Parameter> {
+    return this.#adapter(adapterName).attachment.parameters;
+  }
+
   /** Numbers that are trained, and all, counted as PEFT does: the host's, and the adapters' with their copies of a head. */
   getNbTrainableParameters(): { trainable: number; all: number } {
     const sum = (parameters: Iterable<Parameter>) => [...parameters].reduce((total, { size }) => total + size, 0);

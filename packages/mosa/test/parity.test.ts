@@ -1,0 +1,36 @@
+import { fileURLToPath } from "node:url";
+import { useEngine } from "@peft/core";
+import { BOUNDS, expectClose, largest } from "@peft/core/testing";
+import { beforeAll, describe, expect, it } from "vitest";
+import "../src/index.js";
+import { type Comparison, replay } from "../src/testing/index.js";
+
+const FIXTURES = fileURLToPath(new URL("../../../fixtures/mosa/", import.meta.url));
+const CASES = ["adaptformer-up-4", "adaptformer-up-4-trained", "adaptformer-down-2", "adaptformer-both-2"];
+
+const BOUND: Record<Comparison["kind"], number> = {
+  loss: BOUNDS.outputs,
+  output: BOUNDS.outputs,
+  gradients: BOUNDS.gradients,
+  steps: BOUNDS.steps,
+};
+
+describe.each(["compiled", "eager"] as const)("ten steps of the official classes, %s", (engine) => {
+  beforeAll(async () => {
+    await (engine === "compiled" ? useEngine("compiled", { threads: 2 }) : useEngine("eager"));
+  });
+
+  it.each(CASES)("%s: losses, gradients, parameters and merged experts are the original's", async (name) => {
+    const comparisons = await replay(FIXTURES + name);
+    for (const { name: what, kind, ours, reference } of comparisons) {
+      const floor = kind === "gradients" ? Math.max(...[...reference.values()].map(largest)) / 1000 : 0;
+      expect([...ours.keys()].sort(), what).toEqual([...reference.keys()].sort());
+      try {
+        expectClose(ours, reference, BOUND[kind], { floor });
+      } catch (error) {
+        throw new Error(`${what}: ${(error as Error).message}`);
+      }
+    }
+    expect(comparisons.map(({ kind }) => kind)).toContain("steps");
+  });
+});
