@@ -58,7 +58,12 @@ export interface WorkerOptions {
 export function openDevice(provider: WorkerOptions["provider"], threads: number = availableParallelism()): Device {
   const require = createRequire(import.meta.url);
   const workerData: WorkerOptions = { threads, provider };
-  const worker = new Worker(require.resolve("@peft/core/worker"), { workerData, name: `peft-${provider}` });
+  const worker = new Worker(require.resolve("@peft/core/worker"), {
+    workerData,
+    name: `peft-${provider}`,
+    // The program's own flags are not for the worker: with --input-type it would not start.
+    execArgv: [],
+  });
   worker.unref();
   const pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   let failure: Error | undefined;
