@@ -7,6 +7,8 @@ export default defineConfig({
   sourcemap: true,
   clean: true,
   shims: true,
+  // One copy of the library behind both entries, in the CommonJS build too, so that `instanceof` holds between them.
+  splitting: true,
   target: "es2022",
   // pbf is ESM only; bundled so that the CommonJS build has no require() of an ES module.
   noExternal: ["pbf"],

@@ -34,7 +34,7 @@ export function createProgram(commands: Commands): Command {
     .command("pretrain")
     .description("Pretrains the small ViT that the examples adapt, on six classes of CIFAR-10.")
     .requiredOption("--data <dir>", "the folder of the CIFAR-10 container")
-    .option("--epochs <n>", "passes over the training pictures", positiveInteger, 20)
+    .option("--epochs <n>", "passes over the training pictures", positiveInteger, 12)
     .option("--share <fraction>", "share of the training pictures that is used", fraction, 1)
     .option("--out <dir>", "where checkpoints and the finished model go", "runs/pretrain")
     .option("--resume", "go on from the checkpoint in --out", false)

@@ -1,45 +1,157 @@
-// The MoSA example: what it can be told, and the folder that a run leaves behind.
-import { mkdir, rename, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import { PeftError } from "@peft/core";
-import { repeatCommand } from "../command.js";
+// The MoSA example: adapts a small pretrained ViT to pictures by five methods, compares them on the test pictures, and
+// shows what is done with an adapter: saved, loaded, merged, used.
 
-export const ENGINES = ["compiled", "compiled:webgpu", "eager"] as const;
+import { join } from "node:path";
+import { type PeftModel, readImageProcessor, useEngine, writeFileAtomic } from "@peft/core";
+import { peakMemoryMb, processorLine } from "@peft/machine";
+import { resumeCommand } from "../command.js";
+import { INTERRUPTED, listenForInterrupt } from "../interrupt.js";
+import { formatTable, type RunSummary, renderCurves, summarizeMethod, writeSummary } from "../report/index.js";
+import { checkHost, HOST_FOLDER } from "./assets.js";
+import { adapterFolder, nameSome, saveAndMerge } from "./finale.js";
+import { METHODS } from "./methods.js";
+import type { MosaOptions } from "./options.js";
+import { openPictures, type Pictures } from "./pictures.js";
+import { openRunFolder, type RunFolder } from "./runFolder.js";
+import { finishedResult, type Result, type Setting, train } from "./training.js";
 
-export interface MosaOptions {
-  /** A folder of class folders, or shared `data/cifar10`; left out, the pictures that come with the repository. */
-  data?: string;
-  /** Pictures of each class with `data`. */
-  perClass: number;
-  /** Left out, the recipe's own. */
-  epochs?: number;
-  seeds: number;
-  engine: (typeof ENGINES)[number];
-  /** The run folder; left out, `runs/mosa-<time>`. */
-  out?: string;
-  /** The run folder of an interrupted run, to go on from its checkpoint. */
-  resume?: string;
-  /** Print `summary.json` and nothing else on standard output. */
-  json: boolean;
-}
+export { ENGINES, type MosaOptions } from "./options.js";
 
-/** Begins the run: makes its folder with `config.json`. Resolves with the folder's path. */
-export async function runMosa(options: MosaOptions): Promise<string> {
-  const folder = resolve(options.out ?? join("runs", `mosa-${timestamp(new Date())}`));
-  const path = join(folder, "config.json");
-  const config = { example: "mosa", options, command: repeatCommand("mosa", options) };
-  try {
-    await mkdir(folder, { recursive: true });
-    await writeFile(`${path}.partial`, `${JSON.stringify(config, null, 2)}\n`);
-    await rename(`${path}.partial`, path);
-  } catch (cause) {
-    const hint = "name a folder that can be written with --out";
-    throw new PeftError("FILE_UNWRITABLE", "The run folder cannot be written", { place: folder, hint, cause });
+const BATCH = 32;
+/** The pictures of the repository are more, and for a first look; other data are for a comparison. */
+const EPOCHS = { shipped: 10, data: 30 };
+/** The pure JavaScript engine needs seconds for a batch of four. */
+const EAGER = { batch: 4, epochs: 1 };
+
+/** Runs the example. Resolves with the run's folder. */
+export async function runMosa(given: MosaOptions): Promise<string> {
+  checkHost();
+  const run = await openRunFolder(given);
+  const { options } = run;
+  const pictures = await openPictures(options);
+  const isEager = options.engine === "eager";
+  const info = isEager
+    ? await useEngine("eager")
+    : await useEngine("compiled", { device: options.engine === "compiled" ? "cpu" : "webgpu" });
+  const engine = `${info.engine} (${info.device}${info.threads ? `, ${info.threads} threads` : ""})`;
+  say(`${pictures.description}: ${sizes(pictures)}; ${engine}; ${processorLine()}`);
+  if (isEager) {
+    say(
+      "The pure JavaScript engine is for looking, not for results: few pictures, one epoch. Leave --engine out for both.",
+    );
   }
-  return folder;
+
+  const interrupt = listenForInterrupt({
+    onInterrupt: () => say(`\nStopping after this step. Go on with:\n  ${resumeCommand("mosa", run.path)}`),
+  });
+  try {
+    const setting: Setting = {
+      pictures,
+      processor: await readImageProcessor(HOST_FOLDER),
+      epochs: options.epochs ?? defaultEpochs(options),
+      batchSize: isEager ? EAGER.batch : BATCH,
+      signal: interrupt.signal,
+    };
+    await compare(run, setting, engine);
+  } catch (error) {
+    if (!interrupt.signal.aborted) throw error;
+    process.exitCode = INTERRUPTED;
+  } finally {
+    interrupt.release();
+  }
+  return run.path;
 }
 
-// 2026-11-23T10-20-30, in UTC: sorts by time and is a legal name on every system.
-function timestamp(date: Date): string {
-  return date.toISOString().slice(0, 19).replaceAll(":", "-");
+function defaultEpochs({ engine, data }: MosaOptions): number {
+  if (engine === "eager") return EAGER.epochs;
+  return data === undefined ? EPOCHS.shipped : EPOCHS.data;
+}
+
+async function compare(run: RunFolder, setting: Setting, engine: string): Promise<void> {
+  const { options, path } = run;
+  const results: Result[] = [];
+  let shown: PeftModel | undefined;
+  for (const method of METHODS) {
+    for (let seed = 0; seed < options.seeds; seed++) {
+      const folder = join(path, "methods", `${method.folder}-${seed}`);
+      const isShown = method.folder === "mosa" && seed === 0;
+      const finished = isShown ? undefined : await finishedResult(folder);
+      if (finished) {
+        results.push(finished);
+        continue;
+      }
+      const { result, model } = await train(method, seed, folder, setting);
+      results.push(result);
+      if (isShown) shown = model;
+      else model.dispose();
+    }
+  }
+  const points = results.flatMap((result) => result.points);
+  await writeFileAtomic(join(path, "curves.svg"), renderCurves({ title: "MoSA and its baselines", points }));
+
+  const { model, differences, parameters } = await saveAndMerge(shown!, adapterFolder(path), 0, setting);
+  const { lines, sheet } = await nameSome(model, setting);
+  await writeFileAtomic(join(path, "sheet.png"), sheet);
+  const summary = summarize(run, setting.pictures, results, engine);
+  await writeSummary(path, summary);
+  shown!.dispose();
+  model.dispose();
+
+  if (options.json) {
+    console.log(JSON.stringify(summary));
+    return;
+  }
+  console.log(`\n${formatTable(summary.methods, { color: process.stdout.isTTY })}`);
+  console.log(`\nMoSA's ${parameters}`);
+  console.log(
+    `Saved, loaded into a fresh host, experts merged: logits differ by ${differences.merged.toExponential(1)} at most` +
+      ` (the bare host's by ${differences.bare.toFixed(2)}).`,
+  );
+  console.log(`\nWhat is in a few test pictures:\n${lines.map((line) => `  ${line}`).join("\n")}`);
+  console.log(`\nEverything is in ${path}: summary.json, curves.svg, sheet.png, adapter/`);
+}
+
+function summarize(run: RunFolder, pictures: Pictures, results: readonly Result[], engine: string): RunSummary {
+  const methods = METHODS.map(({ name }) => {
+    const own = results.filter(({ method }) => method === name);
+    const rate = own.reduce((sum, { stepsPerSecond }) => sum + stepsPerSecond, 0) / own.length;
+    const { parametersTrained, parametersDeployed } = own[0]!;
+    return summarizeMethod({
+      name,
+      seeds: own.map(({ seed }) => seed),
+      accuracies: own.map(({ accuracy }) => accuracy),
+      parametersTrained,
+      parametersDeployed,
+      stepsPerSecond: rate,
+    });
+  });
+  const { description, classes, train: training, validation, test } = pictures;
+  return {
+    format: 1,
+    name: "mosa",
+    methods,
+    data: {
+      description,
+      classes: [...classes],
+      train: training.length,
+      validation: validation.length,
+      test: test.length,
+    },
+    host: "vit-cifar6, a ViT of 4 blocks pretrained on six classes of CIFAR-10",
+    peakMemoryMb: peakMemoryMb(),
+    engine,
+    processor: processorLine(),
+    command: run.command,
+    started: run.started,
+    finished: new Date().toISOString(),
+  };
+}
+
+function sizes({ train: training, validation, test, classes }: Pictures): string {
+  return `${classes.length} classes, ${training.length} pictures to train, ${validation.length} to validate, ${test.length} to test`;
+}
+
+/** On standard error, which leaves standard output to results. */
+function say(line: string): void {
+  console.error(line);
 }

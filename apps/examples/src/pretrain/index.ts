@@ -35,10 +35,10 @@ import { startProgress } from "../report/index.js";
 /** The classes that the host learns; the example adapts it to the other four. */
 export const PRETRAINING_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog"] as const;
 
-/** 0.8 M weights: 6 blocks of width 128 over 64 patches of 4x4 pixels. */
+/** 0.55 M weights: 4 blocks of width 128 over 64 patches of 4x4 pixels. */
 export const HOST_CONFIG = {
   hidden_size: 128,
-  num_hidden_layers: 6,
+  num_hidden_layers: 4,
   num_attention_heads: 4,
   intermediate_size: 256,
   image_size: 32,
@@ -91,7 +91,7 @@ export async function pretrain(options: PretrainOptions): Promise<string> {
     weightDecay: 0.05,
     groups: [noDecay, { match: /layernorm|cls_token|position_embeddings/, weightDecay: 0 }],
     schedule: "cosine",
-    warmup: 500,
+    warmup: 300,
     clipNorm: 1,
     seed: 1,
     outputDir: out,

@@ -23,6 +23,7 @@ export {
 } from "./geometry.js";
 export { decodeImage, MAX_IMAGE_PIXELS, type RgbImage } from "./image.js";
 export { ImageFolder, type SplitShares } from "./imageFolder.js";
+export { type ImageProcessor, readImageProcessor } from "./imageProcessor.js";
 export { HALF_NORMALIZATION, IMAGENET_NORMALIZATION, type Normalization, toFloatCHW } from "./normalize.js";
 export { type AugmentationKey, augmentationKey, permutation, uniformAt } from "./random.js";
 export { type Box, type ResizeFilter, resize } from "./resize.js";

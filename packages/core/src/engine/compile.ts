@@ -115,8 +115,9 @@ export function compile<R extends Outputs>(fn: (...args: tf.Tensor[]) => R): Com
 export function draw(site: string, shape: readonly number[], distribution: Distribution): tf.Tensor {
   const recorder = currentRecorder();
   if (recorder) return recorder.draw(site, shape, distribution);
+  // Not by its class: the ES module's and the CommonJS build's engines are of two.
   const engine = engineState().engine;
-  if (engine instanceof EagerEngine) return engine.draw(site, shape, distribution);
+  if (engine?.draw) return engine.draw(site, shape, distribution);
   throw new PeftError("ENGINE_GRAPH_INVALID", "draw is for functions that run on the engine", {
     place: site,
     hint: "wrap the computation in compile(...)",

@@ -54,11 +54,21 @@ export interface WorkerOptions {
   readonly provider: "cpu" | "webgpu" | "cuda";
 }
 
+const HINTS: Partial<Record<WorkerOptions["provider"], string>> = {
+  webgpu: 'this needs a GPU with a Vulkan, Metal or Direct3D 12 driver; the engine without one: device: "cpu"',
+  cuda: "this needs an NVIDIA GPU and onnxruntime-node's CUDA libraries, which its install script downloads on Linux x64",
+};
+
 /** Opens a device of ONNX Runtime in a worker thread. */
 export function openDevice(provider: WorkerOptions["provider"], threads: number = availableParallelism()): Device {
   const require = createRequire(import.meta.url);
   const workerData: WorkerOptions = { threads, provider };
-  const worker = new Worker(require.resolve("@peft/core/worker"), { workerData, name: `peft-${provider}` });
+  const worker = new Worker(require.resolve("@peft/core/worker"), {
+    workerData,
+    name: `peft-${provider}`,
+    // The program's own flags are not for the worker: with --input-type it would not start.
+    execArgv: [],
+  });
   worker.unref();
   const pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   let failure: Error | undefined;
@@ -76,7 +86,8 @@ export function openDevice(provider: WorkerOptions["provider"], threads: number 
     const entry = settle(reply.id);
     if (reply.ok) entry?.resolve(reply.result);
     else if (reply.unknownSession) entry?.reject(new UnknownSession());
-    else entry?.reject(new PeftError("ENGINE_DEVICE_FAILED", reply.message, { place: provider }));
+    else
+      entry?.reject(new PeftError("ENGINE_DEVICE_FAILED", reply.message, { place: provider, hint: HINTS[provider] }));
   });
   const fail = (error: Error): void => {
     failure = new PeftError("ENGINE_DEVICE_FAILED", `the device's thread stopped: ${error.message}`, { cause: error });

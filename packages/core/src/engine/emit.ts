@@ -102,7 +102,8 @@ export class Emitter {
   }
 
   reshape(name: string, shape: readonly number[]): string {
-    return this.op("Reshape", [name, this.ints(shape)]);
+    // Without `allowzero`, a 0 means the input's own dimension.
+    return this.op("Reshape", [name, this.ints(shape)], shape.includes(0) ? { allowzero: 1n } : {});
   }
 
   cast(name: string, type: OnnxType): string {

@@ -2,7 +2,7 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import type { HostArray } from "../hostArray.js";
-import type { RandomKey } from "./draw.js";
+import type { Distribution, RandomKey } from "./draw.js";
 import type { Parameter, Storage } from "./parameter.js";
 
 export type Numbers = Float32Array | Int32Array | Uint8Array;
@@ -29,6 +29,8 @@ export interface Engine {
   readonly info: EngineInfo;
   /** Runs a compiled function. Tensors in the result belong to the caller. */
   call(state: CompiledState, args: readonly Argument[], key: RandomKey): Promise<Outputs>;
+  /** Random numbers inside a call, where the engine computes op by op; a traced function's draws are its graph's inputs. */
+  draw?(site: string, shape: readonly number[], distribution: Distribution): tf.Tensor;
   /** Puts a parameter's numbers where this engine computes. */
   bind(parameter: Parameter): Storage;
   /** Brings every parameter's numbers back to the host, so that another engine can take over. */

@@ -2,11 +2,17 @@
 // that do not depend on one another, so every other reader of the old numbers must be an ancestor of the update. Global-norm
 // clipping gives that: each update depends on the norm, the norm on every gradient, the gradients on every reader.
 
-import { type Graph, type Node, readers, type Value } from "./graph.js";
+import { type Graph, type Node, readers, sizeOf, type Value } from "./graph.js";
 import type { Parameter } from "./parameter.js";
 
 /** Kernels that go over their operands element by element, so that an operand's buffer may be the output's too. */
 const ELEMENTWISE = new Set(["Add", "Sub", "Multiply", "RealDiv", "PeftSelect"]);
+
+/** Kernels that the runtime may answer with their operand's own buffer, where they leave its elements as they are. */
+const SHARE = new Set([
+  ...["Reshape", "ExpandDims", "Identity", "Cast", "Slice", "StridedSlice", "MirrorPad", "AddN"],
+  ...["Sum", "Mean", "Max", "Min", "Prod"],
+]);
 
 export function inPlaceUpdates(graph: Graph): Set<Parameter> {
   const safe = new Set<Parameter>();
@@ -37,10 +43,27 @@ export function inPlaceUpdates(graph: Graph): Set<Parameter> {
     met.sort((x, y) => Number(above.has(y)) - Number(above.has(x)));
     const before = (node: Node): boolean =>
       found.has(node) || met.includes(node) || met.some((meeting) => ancestorsOf(meeting).has(node));
-    const others = read.get(old.id) ?? [];
+    const others = bufferReaders(old, read);
     if (others.every((node) => (node === last ? ELEMENTWISE.has(node.kernel) : before(node)))) safe.add(parameter);
   });
   return safe;
+}
+
+/** The nodes that may read a value's buffer: its readers, and the readers of what may share it. */
+function bufferReaders(value: Value, read: ReadonlyMap<number, Node[]>): Node[] {
+  const found = new Set<Node>();
+  const stack = [value];
+  while (stack.length > 0) {
+    for (const node of read.get(stack.pop()!.id) ?? []) {
+      if (found.has(node)) continue;
+      found.add(node);
+      // The outputs of one node may be computed one after another, so that a later one is not before the update either.
+      const several = node.outputs.length > 1;
+      const shares = SHARE.has(node.kernel) && sizeOf(node.outputs[0]!.shape) === sizeOf(value.shape);
+      if (several || shares) stack.push(...node.outputs);
+    }
+  }
+  return [...found];
 }
 
 /** The ancestors of a node, down to and without those in `stop`; `met` are the ones in `stop` where the walk ended. */

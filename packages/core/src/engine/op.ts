@@ -19,13 +19,13 @@ export interface Op extends Kernel {
   };
 }
 
+/** Runs an operation on whichever engine is at work. Absent optional inputs are to be left out. */
+export type OpFunction = (inputs: Record<string, tf.Tensor>, attrs?: Attrs) => tf.Tensor[];
+
 const ops = new Map<string, Op>();
 
-/**
- * Registers an operation. Returns the function that runs it on whichever engine is at work: absent optional inputs are to
- * be left out of `inputs`.
- */
-export function defineOp(op: Op): (inputs: Record<string, tf.Tensor>, attrs?: Attrs) => tf.Tensor[] {
+/** Registers an operation. */
+export function defineOp(op: Op): OpFunction {
   defineKernel(op);
   ops.set(op.name, op);
   if (op.gradient && !tf.getGradient(op.name)) {

@@ -4,7 +4,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../errors.js";
 import { type Distribution, drawDType } from "./draw.js";
-import type { Assignment, Attrs, Constant, DType, Graph, GraphInput, Node, Spec, Value } from "./graph.js";
+import type { Attrs, Constant, DType, Graph, GraphInput, Node, Spec, Value } from "./graph.js";
 import { findKernel, kernelNames } from "./kernel.js";
 import type { Parameter } from "./parameter.js";
 import { engineState } from "./state.js";
@@ -79,13 +79,15 @@ export class Recorder {
     return seen === 0 ? site : `${site}#${seen}`;
   }
 
-  record(kernel: string, tensors: tf.NamedTensorInfoMap, attrs: Attrs): tf.TensorInfo[] {
+  /** The outputs as TensorFlow.js has them: a list of one where the kernel gives lists. */
+  record(kernel: string, tensors: tf.NamedTensorInfoMap, attrs: Attrs): tf.TensorInfo | tf.TensorInfo[] {
     const inputs: Record<string, Value> = {};
     for (const [name, tensor] of Object.entries(tensors)) if (tensor) inputs[name] = this.valueOf(tensor);
     const specs = findKernel(kernel, this.scope).infer(inputs, attrs);
     const outputs = (Array.isArray(specs) ? (specs as Spec[]) : [specs as Spec]).map((spec) => this.newValue(spec));
     this.nodes.push({ kernel, inputs, attrs: { ...attrs }, outputs, scope: this.scope });
-    return outputs.map((value) => this.backend.infoOf(value, this));
+    const infos = outputs.map((value) => this.backend.infoOf(value, this));
+    return Array.isArray(specs) ? infos : infos[0]!;
   }
 
   valueOf(tensor: tf.TensorInfo): Value {
@@ -108,16 +110,18 @@ export class Recorder {
   }
 
   finish(outputs: readonly tf.Tensor[]): Graph {
-    const assignments: Assignment[] = [...this.assignments].map(([parameter, value]) => ({ parameter, value }));
-    const graph = {
+    return {
       inputs: this.inputs,
       constants: this.constants,
       nodes: this.nodes,
-      assignments,
+      assignments: [...this.assignments].map(([parameter, value]) => ({ parameter, value })),
       outputs: outputs.map((tensor) => this.valueOf(tensor)),
     };
+  }
+
+  /** Frees the tensors that stand for parameters, also where the function threw. */
+  free(): void {
     for (const tensor of this.#kept) tensor.dispose();
-    return { ...graph, constants: this.constants };
   }
 }
 
@@ -233,7 +237,9 @@ function traceBackend(): TraceBackend {
     state.traceBackend = created;
   }
   const backend = state.traceBackend as TraceBackend;
-  for (const kernelName of kernelNames()) {
+  // Also those that we cannot write, so that recording one says so, and where.
+  const others = tf.getKernelsForBackend("cpu").map((kernel) => kernel.kernelName);
+  for (const kernelName of new Set([...kernelNames(), ...others])) {
     if (tf.getKernel(kernelName, TRACE_BACKEND)) continue;
     tf.registerKernel({
       kernelName,
@@ -242,8 +248,7 @@ function traceBackend(): TraceBackend {
         if (!backend.recorder) {
           throw new PeftError("ENGINE_GRAPH_INVALID", `${kernelName} ran on the tracing backend outside a trace`);
         }
-        const outputs = backend.recorder.record(kernelName, inputs, (attrs ?? {}) as unknown as Attrs);
-        return outputs.length === 1 ? outputs[0]! : outputs;
+        return backend.recorder.record(kernelName, inputs, (attrs ?? {}) as unknown as Attrs);
       },
     });
   }
@@ -277,6 +282,7 @@ export function trace(specs: readonly Spec[], fn: (args: tf.Tensor[]) => readonl
     });
     return graph!;
   } finally {
+    recorder.free();
     backend.recorder = undefined;
     if (before) void tf.setBackend(before);
     else {

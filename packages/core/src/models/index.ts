@@ -1,5 +1,6 @@
 // Host models.
 
+export { type Classification, type ClassifyOptions, classify, type PictureModel } from "./classify.js";
 export {
   HostModel,
   type ModelArguments,

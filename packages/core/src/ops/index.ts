@@ -2,6 +2,7 @@
 
 export { type AttentionOptions, attention } from "./attention.js";
 export { conv2d } from "./conv2d.js";
+export type { ConvWindows } from "./convGeometry.js";
 export { dropout } from "./dropout.js";
 export { gelu, geluTanh } from "./gelu.js";
 export { klDivergence } from "./klDivergence.js";

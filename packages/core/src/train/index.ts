@@ -15,3 +15,10 @@ export {
 } from "./schedules.js";
 export { type RunOptions, Trainer } from "./trainer.js";
 export type { TrainerOptions } from "./trainerOptions.js";
+export {
+  type StepResult,
+  type StepSettings,
+  type TrainingStep,
+  type TrainingStepOptions,
+  trainingStep,
+} from "./trainingStep.js";

@@ -25,7 +25,7 @@ import {
   useEngine,
 } from "../../src/index.js";
 import { hash, unit } from "../../src/random.js";
-import { largestOf, relativeError } from "../support/error.js";
+import { gradientFloor, relativeError } from "../../src/testing/index.js";
 
 interface Case {
   /** Shapes of the differentiable inputs. */
@@ -149,6 +149,56 @@ const CASES: Record<string, fc.Arbitrary<Case>> = {
         },
       };
     }),
+  conv2d: fc
+    .record({
+      batch: fc.integer({ min: 1, max: 3 }),
+      groups: fc.integer({ min: 1, max: 3 }),
+      inner: fc.integer({ min: 1, max: 4 }),
+      outer: fc.integer({ min: 1, max: 4 }),
+      kernel: fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 3 })),
+      stride: fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 3 })),
+      // More padding than a window reaches makes outputs that see only zeros.
+      padding: fc.tuple(fc.integer({ min: 0, max: 4 }), fc.integer({ min: 0, max: 3 })),
+      dilation: fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 2 })),
+      rest: fc.tuple(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 0, max: 5 })),
+      stepped: fc.boolean(),
+      bias: fc.boolean(),
+    })
+    .map(({ batch, groups, inner, outer, kernel, padding, dilation, rest, stepped, bias, ...drawn }) => {
+      const stride = stepped ? drawn.stride : ([1, 1] as [number, number]);
+      const size = rest.map((r, i) => Math.max(1, dilation[i]! * (kernel[i]! - 1) + 1 - 2 * padding[i]!) + r);
+      const options = { stride, padding, dilation, groups };
+      const shapes = [
+        [batch, groups * inner, ...size],
+        [groups * outer, inner, ...kernel],
+      ];
+      return {
+        shapes: bias ? [...shapes, [groups * outer]] : shapes,
+        apply: ([x, w, b]) => conv2d(x!, w!, b, options),
+        compose: ([x, w, b]) =>
+          composed("PeftConv2d", b ? { x: x!, weight: w!, bias: b } : { x: x!, weight: w! }, options),
+      };
+    }),
+  "conv2d of 3x3 windows": fc
+    .record({
+      batch: dimension,
+      channels: dimension,
+      out: dimension,
+      stride: fc.integer({ min: 1, max: 2 }),
+      padding: fc.integer({ min: 0, max: 2 }),
+      rows: fc.integer({ min: 3, max: 9 }),
+      columns: fc.integer({ min: 3, max: 9 }),
+    })
+    .map(({ batch, channels, out, stride, padding, rows, columns }) => ({
+      shapes: [[batch, channels, rows, columns], [out, channels, 3, 3], [out]],
+      apply: ([x, w, b]) => conv2d(x!, w!, b, { stride, padding }),
+      compose: ([x, w, b]) => {
+        const around: [number, number] = [padding, padding];
+        const padded = tf.pad(tf.transpose(x!, [0, 2, 3, 1]), [[0, 0], around, around, [0, 0]]);
+        const y = tf.conv2d(padded as tf.Tensor4D, tf.transpose(w!, [2, 3, 1, 0]) as tf.Tensor4D, stride, "valid");
+        return tf.transpose(tf.add(y, b!), [0, 3, 1, 2]);
+      },
+    })),
   softmaxCrossEntropy: fc
     .record({ rows: dimension, classes: fc.integer({ min: 2, max: 9 }) })
     .map(({ rows, classes }) => ({
@@ -233,7 +283,7 @@ describe("every op", () => {
   });
 
   const expectClose = (actual: Float32Array[], expected: Float32Array[], bound: number, what: string): void => {
-    const floor = what === "gradient" ? largestOf(expected) / 1000 : 0;
+    const floor = what === "gradient" ? gradientFloor(expected) : 0;
     for (const [i, tensor] of expected.entries()) {
       expect(relativeError(actual[i]!, tensor, floor), `${what} ${i}`).toBeLessThanOrEqual(bound);
     }

@@ -1,10 +1,11 @@
 // Kernels of TensorFlow.js that move elements without computing with them.
 
+import * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../../errors.js";
 import type { Emitter } from "../emit.js";
-import { type Node, sizeOf, type Value } from "../graph.js";
+import { type Attrs, type Node, type Spec, sizeOf, type Value } from "../graph.js";
 import { defineKernel } from "../kernel.js";
-import { broadcast } from "./shapes.js";
+import { axesOf, axisOf } from "./shapes.js";
 
 /** The operands of a list input (`0`, `1`, ...), in order. */
 function listOf(node: { readonly inputs: Readonly<Record<string, Value>> }): Value[] {
@@ -35,8 +36,7 @@ defineKernel({
   name: "ExpandDims",
   infer: ({ input }, { dim }) => {
     const shape = [...input!.shape];
-    const at = (dim as number) < 0 ? shape.length + 1 + (dim as number) : (dim as number);
-    shape.splice(at, 0, 1);
+    shape.splice(axisOf(dim, shape.length + 1), 0, 1);
     return { shape, dtype: input!.dtype };
   },
   emit: emitReshape,
@@ -83,7 +83,7 @@ defineKernel({
   infer: (inputs, { axis }) => {
     const list = Object.values(inputs).filter((spec) => sizeOf(spec.shape) > 0 || Object.keys(inputs).length === 1);
     const first = list[0] ?? Object.values(inputs)[0]!;
-    const at = (axis as number) < 0 ? (axis as number) + first.shape.length : (axis as number);
+    const at = axisOf(axis, first.shape.length);
     const total = list.reduce((sum, spec) => sum + spec.shape[at]!, 0);
     return { shape: first.shape.map((d, i) => (i === at ? total : d)), dtype: first.dtype };
   },
@@ -104,11 +104,11 @@ defineKernel({
   infer: (inputs, { axis }) => {
     const list = Object.values(inputs);
     const shape = [...list[0]!.shape];
-    shape.splice(axis as number, 0, list.length);
+    shape.splice(axisOf(axis, shape.length + 1), 0, list.length);
     return { shape, dtype: list[0]!.dtype };
   },
   emit: (node, e) => {
-    const axis = node.attrs.axis as number;
+    const axis = axisOf(node.attrs.axis, node.outputs[0]!.shape.length);
     const parts = listOf(node).map((value) => {
       const shape = [...value.shape];
       shape.splice(axis, 0, 1);
@@ -121,13 +121,13 @@ defineKernel({
 defineKernel({
   name: "Unpack",
   infer: ({ value }, { axis }) => {
-    const at = (axis as number) < 0 ? (axis as number) + value!.shape.length : (axis as number);
+    const at = axisOf(axis, value!.shape.length);
     const shape = value!.shape.filter((_, i) => i !== at);
     return Array.from({ length: value!.shape[at]! }, () => ({ shape, dtype: value!.dtype }));
   },
   emit: ({ inputs, attrs, outputs }, e) => {
     const value = inputs.value!;
-    const axis = (attrs.axis as number) < 0 ? (attrs.axis as number) + value.shape.length : (attrs.axis as number);
+    const axis = axisOf(attrs.axis, value.shape.length);
     return outputs.map((output, i) => {
       const part = e.op("Slice", [e.of(value), e.ints([i]), e.ints([i + 1]), e.ints([axis])]);
       return e.reshape(part, output.shape);
@@ -146,7 +146,7 @@ function splitSizes(length: number, split: unknown): number[] {
 defineKernel({
   name: "SplitV",
   infer: ({ x }, { numOrSizeSplits, axis }) => {
-    const at = (axis as number) < 0 ? (axis as number) + x!.shape.length : (axis as number);
+    const at = axisOf(axis, x!.shape.length);
     return splitSizes(x!.shape[at]!, numOrSizeSplits).map((size) => ({
       shape: x!.shape.map((d, i) => (i === at ? size : d)),
       dtype: x!.dtype,
@@ -154,7 +154,7 @@ defineKernel({
   },
   emit: ({ inputs, attrs, outputs }, e) => {
     const x = inputs.x!;
-    const at = (attrs.axis as number) < 0 ? (attrs.axis as number) + x.shape.length : (attrs.axis as number);
+    const at = axisOf(attrs.axis, x.shape.length);
     const sizes = outputs.map((output) => output.shape[at]!);
     return e.multi("Split", [e.of(x), e.ints(sizes)], outputs.length, { attributes: { axis: BigInt(at) } });
   },
@@ -172,9 +172,12 @@ defineKernel({
   emit: ({ inputs, attrs }, e) => {
     const paddings = attrs.paddings as [number, number][];
     const pads = e.ints([...paddings.map((p) => p[0]), ...paddings.map((p) => p[1])]);
-    const fill = attrs.constantValue as number;
-    const value = inputs.x!.dtype === "int32" ? e.int(fill) : e.float(fill);
-    return e.op("Pad", [e.of(inputs.x!), pads, value], { mode: "constant" });
+    const x = inputs.x!;
+    const fill = Number(attrs.constantValue);
+    const operand = x.dtype === "bool" ? e.cast(e.of(x), "int32") : e.of(x);
+    const value = x.dtype === "float32" ? e.float(fill) : e.int(fill);
+    const padded = e.op("Pad", [operand, pads, value], { mode: "constant" });
+    return x.dtype === "bool" ? e.cast(padded, "bool") : padded;
   },
 });
 
@@ -190,16 +193,10 @@ defineKernel({
 });
 
 defineKernel({
-  name: "BroadcastTo",
-  infer: ({ x }, { shape }) => ({ shape: broadcast(x!.shape, shape as number[]), dtype: x!.dtype }),
-  emit: ({ inputs, outputs }, e) => e.op("Expand", [e.of(inputs.x!), e.ints(outputs[0]!.shape)]),
-});
-
-defineKernel({
   name: "Reverse",
   infer: ({ x }) => x!,
   emit: ({ inputs, attrs }, e) => {
-    const axes = (attrs.dims as number[]).map((d) => (d < 0 ? d + inputs.x!.shape.length : d));
+    const axes = axesOf(attrs.dims, inputs.x!.shape.length);
     const ones = axes.map(() => -1);
     return e.op("Slice", [
       e.of(inputs.x!),
@@ -212,71 +209,59 @@ defineKernel({
 });
 
 defineKernel({
-  name: "GatherV2",
-  infer: ({ x, indices }, { axis, batchDims }) => {
-    const at = axis as number;
-    const batch = (batchDims as number) ?? 0;
-    return {
-      shape: [...x!.shape.slice(0, at), ...indices!.shape.slice(batch), ...x!.shape.slice(at + 1)],
-      dtype: x!.dtype,
-    };
-  },
-  emit: ({ inputs, attrs, outputs }, e) => {
-    const x = inputs.x!;
-    const indices = inputs.indices!;
-    const axis = attrs.axis as number;
-    const batch = (attrs.batchDims as number) ?? 0;
-    if (batch === 0) return e.op("Gather", [e.of(x), e.of(indices)], { axis: BigInt(axis) });
-    // The batches are laid side by side on one axis, and each batch's indices are moved to its place.
-    const groups = sizeOf(x.shape.slice(0, batch));
-    const between = x.shape.slice(batch, axis);
-    if (between.length > 0) {
-      throw new PeftError("ENGINE_KERNEL_MISSING", "gather with batchDims below axis has no emission");
-    }
-    const length = x.shape[axis]!;
-    const flat = e.reshape(e.of(x), [groups * length, ...x.shape.slice(axis + 1)]);
-    const offsets = Int32Array.from({ length: groups }, (_, i) => i * length);
-    const each = sizeOf(indices.shape.slice(batch));
-    const moved = e.op("Add", [
-      e.reshape(e.of(indices), [groups, each]),
-      e.constant("int32", [groups, 1], new Uint8Array(offsets.buffer)),
-    ]);
-    const rows = e.op("Gather", [flat, moved], { axis: 0n });
-    return e.reshape(rows, outputs[0]!.shape);
+  name: "MirrorPad",
+  infer: ({ x }, { paddings }) => ({
+    shape: x!.shape.map((d, i) => d + sum((paddings as [number, number][])[i]!)),
+    dtype: x!.dtype,
+  }),
+  emit: ({ inputs, attrs }, e) => {
+    // ONNX mirrors without repeating the edge only; positions taken along each axis serve both ways.
+    const edge = attrs.mode === "symmetric" ? 1 : 0;
+    return inputs.x!.shape.reduce((name, length, axis) => {
+      const padding = (attrs.paddings as [number, number][])[axis]!;
+      if (sum(padding) === 0) return name;
+      const positions = Int32Array.from({ length: length + sum(padding) }, (_, i) => {
+        const at = i - padding[0];
+        if (at < 0) return -at - edge;
+        return at < length ? at : 2 * (length - 1) - at + edge;
+      });
+      const indices = e.constant("int32", [positions.length], new Uint8Array(positions.buffer));
+      return e.op("Gather", [name, indices], { axis: BigInt(axis) });
+    }, e.of(inputs.x!));
   },
 });
 
-defineKernel({
-  name: "OneHot",
-  infer: ({ indices }, { depth, dtype }) => ({
-    shape: [...indices!.shape, depth as number],
-    dtype: (dtype as "float32" | "int32") ?? "float32",
-  }),
-  emit: ({ inputs, attrs, outputs }, e) => {
-    // ONNX's OneHot has no int32 kernel: a comparison with 0..depth-1 serves.
-    const depth = attrs.depth as number;
-    const range = Int32Array.from({ length: depth }, (_, i) => i);
-    const classes = e.constant("int32", [depth], new Uint8Array(range.buffer));
-    const column = e.reshape(e.of(inputs.indices!), [...inputs.indices!.shape, 1]);
-    const hit = e.op("Equal", [column, classes]);
-    const on = (attrs.onValue as number) ?? 1;
-    const off = (attrs.offValue as number) ?? 0;
-    const integer = outputs[0]!.dtype === "int32";
-    return e.op("Where", [hit, integer ? e.int(on) : e.float(on), integer ? e.int(off) : e.float(off)]);
-  },
-});
+function sum([before, after]: [number, number]): number {
+  return before + after;
+}
+
+/** What a strided slice takes, after TensorFlow.js's rules for its masks. */
+function sliceInfo({ shape }: Spec, attrs: Attrs): ReturnType<typeof tf.slice_util.sliceInfo> {
+  const { begin, end, strides } = attrs as Record<string, number[]>;
+  const { beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } = attrs as Record<string, number>;
+  return tf.slice_util.sliceInfo(
+    [...shape],
+    begin!,
+    end!,
+    strides!,
+    beginMask!,
+    endMask!,
+    ellipsisMask!,
+    newAxisMask!,
+    shrinkAxisMask!,
+  );
+}
 
 defineKernel({
-  name: "Range",
-  infer: (_, { start, stop, step, dtype }) => ({
-    shape: [Math.max(0, Math.ceil(((stop as number) - (start as number)) / (step as number)))],
-    dtype: (dtype as "float32" | "int32") ?? "float32",
-  }),
-  emit: ({ attrs, outputs }, e) => {
-    const { shape, dtype } = outputs[0]!;
-    const at = (i: number): number => (attrs.start as number) + i * (attrs.step as number);
-    const list = Array.from({ length: shape[0]! }, (_, i) => at(i));
-    const numbers = dtype === "int32" ? Int32Array.from(list) : Float32Array.from(list);
-    return e.op("Identity", [e.constant(dtype, shape, new Uint8Array(numbers.buffer))]);
+  name: "StridedSlice",
+  infer: ({ x }, attrs) => ({ shape: sliceInfo(x!, attrs).finalShape, dtype: x!.dtype }),
+  emit: ({ inputs, attrs, outputs }, e) => {
+    const { begin, end, strides, isIdentity } = sliceInfo(inputs.x!, attrs);
+    if (isIdentity) return e.reshape(e.of(inputs.x!), outputs[0]!.shape);
+    // An end before the first element, which a negative step needs, is -1 here and the last element in ONNX.
+    const ends = end.map((to, i) => (strides[i]! < 0 && to < 0 ? -(2 ** 31) : to));
+    const axes = begin.map((_, i) => i);
+    const taken = e.op("Slice", [e.of(inputs.x!), e.ints(begin), e.ints(ends), e.ints(axes), e.ints(strides)]);
+    return e.reshape(taken, outputs[0]!.shape);
   },
 });

@@ -2,5 +2,7 @@
 
 import "./arrange.js";
 import "./elementwise.js";
+import "./fill.js";
+import "./gather.js";
 import "./matMul.js";
 import "./reduce.js";

@@ -1,30 +1,41 @@
 // Kernels of TensorFlow.js that sum up or pick along axes.
 
 import type { Emitter } from "../emit.js";
-import type { Node, Value } from "../graph.js";
+import type { Attrs, DType, Node, Value } from "../graph.js";
 import { defineKernel } from "../kernel.js";
 import { axesOf, reduced } from "./shapes.js";
 
 function emitReduction(onnx: string, x: string, value: Value, node: Node, e: Emitter): string {
-  const axes = axesOf(node.attrs.axis, value.shape.length);
+  const axes = reducedAxes(node.attrs, value.shape.length);
   if (axes.length === 0) return e.op("Identity", [x]);
   return e.op(onnx, [x, e.ints(axes)], { keepdims: node.attrs.keepDims ? 1n : 0n });
 }
 
+/** The axes that are reduced; `Max` alone has another name for them. */
+function reducedAxes({ axis, reductionIndices }: Attrs, rank: number): number[] {
+  return axesOf(axis ?? reductionIndices, rank);
+}
+
 /** A reduction keeps rows apart when the leading axis stays. */
 function reductionRows(node: Node): readonly string[] | undefined {
-  return axesOf(node.attrs.axis, node.inputs.x!.shape.length).includes(0) ? undefined : ["x"];
+  return reducedAxes(node.attrs, node.inputs.x!.shape.length).includes(0) ? undefined : ["x"];
 }
 
 const REDUCTIONS = { Sum: "ReduceSum", Mean: "ReduceMean", Max: "ReduceMax", Min: "ReduceMin", Prod: "ReduceProd" };
 for (const [name, onnx] of Object.entries(REDUCTIONS)) {
+  /** What is computed with: bool operands count as 0 and 1, and a mean is never of integers. */
+  const computed = (dtype: DType): DType => (name === "Mean" ? "float32" : dtype === "bool" ? "int32" : dtype);
   defineKernel({
     name,
-    infer: ({ x }, { axis, keepDims }) => ({
-      shape: reduced(x!.shape, axesOf(axis, x!.shape.length), Boolean(keepDims)),
-      dtype: x!.dtype === "bool" ? "int32" : x!.dtype,
+    infer: ({ x }, attrs) => ({
+      shape: reduced(x!.shape, reducedAxes(attrs, x!.shape.length), Boolean(attrs.keepDims)),
+      dtype: computed(x!.dtype),
     }),
-    emit: (node, e) => emitReduction(onnx, e.of(node.inputs.x!), node.inputs.x!, node, e),
+    emit: (node, e) => {
+      const x = node.inputs.x!;
+      const dtype = computed(x.dtype);
+      return emitReduction(onnx, x.dtype === dtype ? e.of(x) : e.cast(e.of(x), dtype), x, node, e);
+    },
     rows: reductionRows,
     sumsRows: (node) => (name === "Sum" && !reductionRows(node) && !node.attrs.keepDims ? ["x"] : undefined),
   });
@@ -66,19 +77,6 @@ defineKernel({
 });
 
 defineKernel({
-  name: "LogSoftmax",
-  infer: ({ logits }) => logits!,
-  emit: ({ inputs, attrs }, e) => {
-    // Composed, because WebGPU has no LogSoftmax.
-    const axes = e.ints(axesOf(attrs.axis ?? -1, inputs.logits!.shape.length));
-    const logits = e.of(inputs.logits!);
-    const shifted = e.op("Sub", [logits, e.op("ReduceMax", [logits, axes], { keepdims: 1n })]);
-    const sum = e.op("ReduceSum", [e.op("Exp", [shifted]), axes], { keepdims: 1n });
-    return e.op("Sub", [shifted, e.op("Log", [sum])]);
-  },
-});
-
-defineKernel({
   name: "Cumsum",
   infer: ({ x }) => x!,
   emit: ({ inputs, attrs }, e) =>
@@ -93,15 +91,24 @@ defineKernel({
 });
 
 defineKernel({
-  name: "UnsortedSegmentSum",
-  infer: ({ x }, { numSegments }) => ({ shape: [numSegments as number, ...x!.shape.slice(1)], dtype: x!.dtype }),
-  emit: ({ inputs, outputs }, e) => {
-    // ScatterElements adds in order; ScatterND loses updates on two threads.
-    const x = inputs.x!;
-    const ids = e.reshape(e.of(inputs.segmentIds!), [x.shape[0]!, ...x.shape.slice(1).map(() => 1)]);
-    const indices = e.op("Expand", [ids, e.ints(x.shape)]);
-    const zero = x.dtype === "int32" ? e.int(0) : e.float(0);
-    const zeros = e.op("Expand", [zero, e.ints(outputs[0]!.shape)]);
-    return e.op("ScatterElements", [zeros, indices, e.of(x)], { axis: 0n, reduction: "add" });
+  name: "Cumprod",
+  infer: ({ x }) => x!,
+  emit: ({ inputs, attrs }, e) => {
+    // ONNX has none: each element times the one 1, 2, 4, ... places before it, in log2(length) rounds.
+    const { shape, dtype } = inputs.x!;
+    const [axis] = axesOf(attrs.axis, shape.length) as [number];
+    const length = shape[axis]!;
+    const one = dtype === "int32" ? e.int(1) : e.float(1);
+    const at = (x: string, from: number, to: number, step = 1): string =>
+      e.op("Slice", [x, e.ints([from]), e.ints([to]), e.ints([axis]), e.ints([step])]);
+    const turn = (x: string): string => (attrs.reverse ? at(x, -1, -(2 ** 31), -1) : x);
+    const later = (x: string, by: number): string => {
+      const ones = e.op("Expand", [one, e.ints(shape.map((d, i) => (i === axis ? by : d)))]);
+      return e.op("Concat", [ones, at(x, 0, length - by)], { axis: BigInt(axis) });
+    };
+    let product = turn(e.of(inputs.x!));
+    if (attrs.exclusive) product = later(product, 1);
+    for (let by = 1; by < length; by *= 2) product = e.op("Mul", [product, later(product, by)]);
+    return turn(product);
   },
 });

@@ -22,6 +22,11 @@ export function axesOf(axis: unknown, rank: number): number[] {
   return list.map((a) => (a < 0 ? a + rank : a)).sort((a, b) => a - b);
 }
 
+/** An axis as a non-negative number. */
+export function axisOf(axis: unknown, rank: number): number {
+  return (axis as number) < 0 ? (axis as number) + rank : (axis as number);
+}
+
 export function reduced(shape: readonly number[], axes: readonly number[], keepDims: boolean): number[] {
   if (keepDims) return shape.map((d, i) => (axes.includes(i) ? 1 : d));
   return shape.filter((_, i) => !axes.includes(i));

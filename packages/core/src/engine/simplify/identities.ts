@@ -3,7 +3,7 @@
 import type { Graph, Node, Value } from "../graph.js";
 import { mapInputs, rebuild, sameShape } from "./rewrite.js";
 
-const ALWAYS = new Set(["Identity", "StopGradient", "Cast"]);
+const ALWAYS = new Set(["Identity", "Cast"]);
 const BY_SHAPE = new Set(["Reshape", "Slice", "ExpandDims"]);
 
 export function dropIdentities(graph: Graph): Graph {

@@ -10,8 +10,9 @@ import { bytesOf, freshIds } from "./rewrite.js";
 /** A lane's largest value; a few of them fit into a processor's last-level cache. */
 const LANE_BYTES = 10 << 20;
 
-export function splitRows(graph: Graph): Graph {
-  const plan = planLanes(graph);
+/** @param laneBytes how large a lane's largest value may be */
+export function splitRows(graph: Graph, laneBytes: number = LANE_BYTES): Graph {
+  const plan = planLanes(graph, laneBytes);
   if (!plan) return graph;
   const { split, size } = plan;
   const fresh = freshIds(graph);
@@ -109,7 +110,10 @@ function ranges(rows: number, size: number): [from: number, to: number][] {
 }
 
 /** Which nodes are computed in lanes, and how many samples a lane has; undefined where nothing is large enough. */
-function planLanes(graph: Graph): { split: Set<Node>; size: number; made: Map<number, Node> } | undefined {
+function planLanes(
+  graph: Graph,
+  laneBytes: number,
+): { split: Set<Node>; size: number; made: Map<number, Node> } | undefined {
   const made = new Map<number, Node>();
   for (const node of graph.nodes) for (const output of node.outputs) made.set(output.id, node);
   const leaving = new Set(results(graph).map((value) => value.id));
@@ -127,24 +131,24 @@ function planLanes(graph: Graph): { split: Set<Node>; size: number; made: Map<nu
     rowOperands.set(node, operands);
     const rows = node.outputs[0]!.shape[0]!;
     const perRow = weight(node) / rows;
-    if (weight(node) > LANE_BYTES && perRow > heaviest && rows > 1) {
+    if (weight(node) > laneBytes && perRow > heaviest && rows > 1) {
       heaviest = perRow;
       batch = rows;
     }
   }
-  const size = Math.max(1, Math.floor(LANE_BYTES / heaviest));
+  const size = Math.max(1, Math.floor(laneBytes / heaviest));
   if (heaviest === 0 || size >= batch) return undefined;
 
   const split = new Set<Node>();
   const fits = (node: Node): boolean => node.outputs[0]!.shape[0] === batch;
-  for (const [node] of rowOperands) if (fits(node) && weight(node) > LANE_BYTES) split.add(node);
+  for (const [node] of rowOperands) if (fits(node) && weight(node) > laneBytes) split.add(node);
   const inLanes = (value: Value | undefined): boolean => value !== undefined && split.has(made.get(value.id)!);
   for (let grew = true; grew; ) {
     grew = false;
     for (const [node, operands] of rowOperands) {
       if (split.has(node) || !fits(node)) continue;
       const own = operands.map((name) => node.inputs[name]);
-      const wideInput = own.some((value) => inLanes(value) && bytesOf(value!) > LANE_BYTES);
+      const wideInput = own.some((value) => inLanes(value) && bytesOf(value!) > laneBytes);
       const allInputs = own.every(inLanes);
       const uses = node.outputs.flatMap((output) => read.get(output.id) ?? []);
       const allReaders = uses.length > 0 && uses.every((reader) => split.has(reader));
@@ -156,7 +160,7 @@ function planLanes(graph: Graph): { split: Set<Node>; size: number; made: Map<nu
     }
     for (const [node, operands] of summed) {
       if (split.has(node) || !operands.every((name) => node.inputs[name]!.shape[0] === batch)) continue;
-      if (operands.some((name) => inLanes(node.inputs[name]) && bytesOf(node.inputs[name]!) > LANE_BYTES)) {
+      if (operands.some((name) => inLanes(node.inputs[name]) && bytesOf(node.inputs[name]!) > laneBytes)) {
         split.add(node);
         grew = true;
       }

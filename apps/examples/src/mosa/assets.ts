@@ -1,0 +1,21 @@
+// What comes with the repository: the pretrained host and the pictures. Where each is from stands in assets/README.md.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { PeftError } from "@peft/core";
+
+// This file is built into apps/examples/dist.
+const assets = fileURLToPath(new URL("../assets", import.meta.url));
+
+export const HOST_FOLDER: string = join(assets, "vit-cifar6");
+export const FASHION_FOLDER: string = join(assets, "fashion");
+
+/** @throws PeftError FILE_MISSING with the command that makes the host */
+export function checkHost(): void {
+  if (existsSync(join(HOST_FOLDER, "model.safetensors"))) return;
+  throw new PeftError("FILE_MISSING", "the pretrained host is not there", {
+    place: HOST_FOLDER,
+    hint: "fetch the repository again, or make it: pnpm example pretrain --data <the folder of CIFAR-10>",
+  });
+}

@@ -1,0 +1,49 @@
+// What is compared: five ways of adapting the host, and a linear probe on a host that was never trained as a control.
+
+import { BottleneckConfig, FullConfig, LinearProbeConfig, LoraConfig, type PeftConfig } from "@peft/core";
+import { MosaConfig } from "@peft/mosa";
+
+export interface Method {
+  readonly name: string;
+  /** Name of its folder. */
+  readonly folder: string;
+  readonly config: PeftConfig;
+  /** The highest learning rate of the run; chosen on the validation pictures of CIFAR-10's unseen classes. */
+  readonly learningRate: number;
+  /** Whether the host starts from random weights instead of the pretrained ones. */
+  readonly randomHost?: true;
+}
+
+/** r of the adapters, and N of MoSA's experts. */
+const BOTTLENECK = 32;
+const EXPERTS = 4;
+
+export const METHODS: readonly Method[] = [
+  {
+    name: "linear probe, random host",
+    folder: "random-probe",
+    config: new LinearProbeConfig(),
+    learningRate: 1e-2,
+    randomHost: true,
+  },
+  { name: "linear probe", folder: "probe", config: new LinearProbeConfig(), learningRate: 1e-2 },
+  {
+    name: "LoRA",
+    folder: "lora",
+    config: new LoraConfig({ r: 8, loraAlpha: 16, targetModules: ["query", "value"] }),
+    learningRate: 5e-3,
+  },
+  {
+    name: "AdaptFormer",
+    folder: "adaptformer",
+    config: new BottleneckConfig({ bottleneck: BOTTLENECK, activation: "gelu" }),
+    learningRate: 5e-3,
+  },
+  {
+    name: "MoSA",
+    folder: "mosa",
+    config: new MosaConfig({ bottleneck: BOTTLENECK, numExperts: EXPERTS }),
+    learningRate: 5e-3,
+  },
+  { name: "full fine-tuning", folder: "full", config: new FullConfig(), learningRate: 5e-4 },
+];

@@ -1,0 +1,85 @@
+// The pictures that the host is adapted to, in training, validation and test.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import {
+  ContainerDataset,
+  cached,
+  filterClasses,
+  type ImageDataset,
+  ImageFolder,
+  subset,
+  takePerClass,
+} from "@peft/core";
+import { PRETRAINING_CLASSES } from "../pretrain/index.js";
+import { FASHION_FOLDER } from "./assets.js";
+import type { MosaOptions } from "./options.js";
+
+export interface Pictures {
+  readonly description: string;
+  readonly classes: readonly string[];
+  readonly train: ImageDataset;
+  readonly validation: ImageDataset;
+  readonly test: ImageDataset;
+}
+
+/** Validation pictures of each class, where they are taken from a container's training part. */
+const VALIDATION_PER_CLASS = 50;
+/** On the pure JavaScript engine: pictures of each class, in each part. */
+const EAGER_PER_CLASS = 2;
+/** Which pictures of a class are taken; the same for every method and seed. */
+const SEED = 0;
+
+/** @throws PeftError FILE_MISSING, DATA_EMPTY, DATA_INVALID and what reading pictures throws */
+export async function openPictures({ data, perClass, engine }: MosaOptions): Promise<Pictures> {
+  const pictures = await openAll(data, perClass);
+  if (engine !== "eager") return pictures;
+  const few = (dataset: ImageDataset): ImageDataset => takeAtMost(dataset, EAGER_PER_CLASS);
+  const { train, validation, test } = pictures;
+  return { ...pictures, train: few(train), validation: few(validation), test: few(test) };
+}
+
+async function openAll(data: string | undefined, perClass: number): Promise<Pictures> {
+  if (data === undefined) {
+    const { classes, train, validation, test } = await ImageFolder.open(FASHION_FOLDER);
+    return { description: "Fashion-MNIST, a sample", classes, ...inMemory({ train, validation, test }) };
+  }
+  if (existsSync(join(data, "train.json"))) return openContainer(data, perClass);
+  const { classes, train, validation, test } = await ImageFolder.open(data);
+  return { description: data, classes, ...inMemory({ train: takeAtMost(train, perClass), validation, test }) };
+}
+
+/** A CIFAR-10 container: the classes that the host has not seen, or all of another container's. */
+async function openContainer(data: string, perClass: number): Promise<Pictures> {
+  const open = async (name: string): Promise<ImageDataset> => ContainerDataset.open(join(data, `${name}.json`));
+  const [whole, dev] = [await open("train"), await open("dev")];
+  const seen: readonly string[] = PRETRAINING_CLASSES;
+  const classes = whole.classes.filter((name) => !seen.includes(name));
+  const known = filterClasses(whole, classes);
+  // One draw of both, so that no picture is in both.
+  const drawn = takePerClass(known, perClass + VALIDATION_PER_CLASS, SEED);
+  const [train, validation] = divide(drawn, perClass);
+  const description = `the ${classes.length} classes of ${data} that the host has not seen, ${perClass} pictures each`;
+  return { description, classes, ...inMemory({ train, validation, test: filterClasses(dev, classes) }) };
+}
+
+/** The first `count` of every class, and the rest. */
+function divide(dataset: ImageDataset, count: number): [ImageDataset, ImageDataset] {
+  const seen = new Map<number, number>();
+  const parts: [number[], number[]] = [[], []];
+  for (let i = 0; i < dataset.length; i++) {
+    const label = dataset.labelAt(i);
+    const before = seen.get(label) ?? 0;
+    seen.set(label, before + 1);
+    parts[before < count ? 0 : 1].push(i);
+  }
+  return [subset(dataset, parts[0]), subset(dataset, parts[1])];
+}
+
+function takeAtMost(dataset: ImageDataset, count: number): ImageDataset {
+  return divide(dataset, count)[0];
+}
+
+function inMemory(parts: Pick<Pictures, "train" | "validation" | "test">): typeof parts {
+  return { train: cached(parts.train), validation: cached(parts.validation), test: cached(parts.test) };
+}

@@ -1,0 +1,148 @@
+// One training of the comparison: a method with a seed, from a fresh host to its accuracy on the test pictures.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import {
+  compose,
+  DataLoader,
+  evaluate,
+  getPeftModel,
+  type ImageProcessor,
+  type PeftModel,
+  randomCrop,
+  randomHorizontalFlip,
+  readJson,
+  resizeTo,
+  Trainer,
+  ViTForImageClassification,
+  writeJson,
+} from "@peft/core";
+import { mosaRecipe } from "@peft/mosa";
+import { type CurvePoint, startProgress } from "../report/index.js";
+import { HOST_FOLDER } from "./assets.js";
+import type { Method } from "./methods.js";
+import type { Pictures } from "./pictures.js";
+
+/** What a training leaves behind, also as `result.json` in its folder. */
+export interface Result {
+  readonly method: string;
+  readonly seed: number;
+  /** On the test pictures, 0 to 1, of the parameters that were best on the validation pictures. */
+  readonly accuracy: number;
+  readonly parametersTrained: number;
+  /** Numbers added to the host once experts are merged, the head included. */
+  readonly parametersDeployed: number;
+  readonly stepsPerSecond: number;
+  readonly points: readonly CurvePoint[];
+}
+
+export interface Setting {
+  readonly pictures: Pictures;
+  readonly processor: ImageProcessor;
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly signal: AbortSignal;
+}
+
+/** Pictures are enlarged by this share before a random part of the host's size is cut out. */
+const MARGIN = 1 / 8;
+const RESULT = "result.json";
+
+/** A host for these classes with a new head: the pretrained one, or one of random weights. */
+export async function makeHost(
+  labels: readonly string[],
+  seed: number,
+  random = false,
+): Promise<ViTForImageClassification> {
+  const host = await ViTForImageClassification.fromPretrained(HOST_FOLDER, { labels, seed });
+  return random ? new ViTForImageClassification(host.config, { seed }) : host;
+}
+
+/** The loaders' options that every split shares. */
+function loaderOptions({ processor, batchSize }: Setting) {
+  return { batchSize, transform: processor.transform, normalization: processor.normalization };
+}
+
+export function testLoader(setting: Setting): DataLoader {
+  return new DataLoader(setting.pictures.test, loaderOptions(setting));
+}
+
+/**
+ * Trains a method, or goes on with its training where the folder holds a checkpoint, or reads the result that is there.
+ * Resolves with the result and the trained model, which belongs to the caller.
+ */
+export async function train(
+  method: Method,
+  seed: number,
+  folder: string,
+  setting: Setting,
+): Promise<{ result: Result; model: PeftModel }> {
+  const { pictures, processor, epochs, signal } = setting;
+  const host = await makeHost(pictures.classes, seed, method.randomHost);
+  const model = getPeftModel(host, method.config, { seed });
+  const { width, height } = processor.size;
+  const larger = { width: Math.round(width * (1 + MARGIN)), height: Math.round(height * (1 + MARGIN)) };
+  const augment = compose(resizeTo(larger, processor.filter), randomCrop(processor.size), randomHorizontalFlip());
+  const options = loaderOptions(setting);
+  const source = new DataLoader(pictures.train, { ...options, transform: augment, shuffle: true, seed });
+  const trainer = new Trainer(
+    model,
+    mosaRecipe({
+      train: source,
+      validation: new DataLoader(pictures.validation, options),
+      epochs,
+      learningRate: method.learningRate,
+      scheduleBy: "step",
+      seed,
+      outputDir: folder,
+      resume: existsSync(join(folder, "checkpoint-last")) ? folder : undefined,
+      loadBest: true,
+    }),
+  );
+  const points: CurvePoint[] = [];
+  let stepsPerSecond = 0;
+  const progress = startProgress({ label: `${method.name}, seed ${seed}`, total: epochs * source.batchesPerEpoch });
+  try {
+    for await (const event of trainer.run({ signal })) {
+      const point = { method: method.name, seed };
+      if (event.type === "step") {
+        points.push({ ...point, step: event.step, split: "train", loss: event.loss });
+        stepsPerSecond = event.stepsPerSecond;
+        progress.update(event.step, `loss ${event.loss.toFixed(3)}`);
+      } else if (event.type === "evaluation") {
+        const { loss, accuracy } = event.metrics;
+        points.push({ ...point, step: event.step, split: "validation", loss, accuracy });
+      }
+    }
+  } finally {
+    progress.stop();
+  }
+  const { accuracy } = await evaluate(model, testLoader(setting), { signal });
+  const { trainable } = model.getNbTrainableParameters();
+  const result: Result = {
+    method: method.name,
+    seed,
+    accuracy: accuracy ?? 0,
+    parametersTrained: trainable,
+    parametersDeployed: deployed(method, model, trainable),
+    stepsPerSecond,
+    points,
+  };
+  await writeJson(join(folder, RESULT), result);
+  return { result, model };
+}
+
+/** The result of a training that is finished. */
+export async function finishedResult(folder: string): Promise<Result | undefined> {
+  return existsSync(join(folder, RESULT)) ? ((await readJson(join(folder, RESULT))) as Result) : undefined;
+}
+
+/** MoSA's experts share their weights' entries and are merged before deployment: N biases become one. */
+function deployed(method: Method, model: PeftModel, trained: number): number {
+  if (method.folder !== "mosa") return trained;
+  let replicated = 0;
+  for (const [name, { shape }] of model.trainableParameters()) {
+    if (name.endsWith(".experts.bias")) replicated += (shape[0]! - 1) * shape[1]!;
+  }
+  return trained - replicated;
+}
