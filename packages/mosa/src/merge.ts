@@ -33,10 +33,11 @@ export async function mergeExperts(
 ): Promise<BottleneckConfig> {
   const source = model.adapterParameters(adapterName);
   const config = model.peftConfig.get(adapterName);
-  if (!(config instanceof MosaConfig)) {
+  // By name: the ES module and the CommonJS build, loaded in one process, have a class each.
+  if (config?.peftType !== MosaConfig.peftType) {
     throw new PeftError("ARGUMENT_INVALID", `the adapter is ${config?.peftType}, not MOSA`, { place: adapterName });
   }
-  const plain = plainConfig(config);
+  const plain = plainConfig(config as MosaConfig);
   model.addAdapter(mergedName, plain);
   try {
     const target = model.adapterParameters(mergedName);

@@ -1,6 +1,6 @@
-import { getPeftModel, PeftError, parseViTConfig, ViTForImageClassification } from "@peft/core";
+import { env, getPeftModel, PeftError, parseViTConfig, ViTForImageClassification } from "@peft/core";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { MOSA_PRESETS, MosaConfig, type MosaFields } from "../src/index.js";
 
 describe("MosaConfig", () => {
@@ -38,6 +38,11 @@ describe("MosaConfig", () => {
   });
 
   it("reads any JSON as a config or refuses it with CONFIG_INVALID", () => {
+    const { warn } = env;
+    env.warn = () => {};
+    onTestFinished(() => {
+      env.warn = warn;
+    });
     const values = fc.dictionary(fc.constantFrom("num_experts", "split", "scale", "merge", "deep_reg"), fc.jsonValue());
     fc.assert(
       fc.property(fc.oneof(fc.jsonValue(), values), (json) => {

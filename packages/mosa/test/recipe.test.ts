@@ -38,7 +38,8 @@ describe("the recipe", () => {
       const c = optimizer!.coefficients({ learningRate, weightDecay: weightDecay!, updates: i + 1 });
       m = c.beta1! * m - c.minusRate1! * 0.5;
       v = c.beta2! * v + c.rate2! * 0.25;
-      p = (p - (c.stepSize! * m) / (Math.sqrt(v) + c.eps!)) * c.keep!;
+      p -= (c.stepSize! * m) / (Math.sqrt(v) + c.eps!);
+      p -= c.decay! * p;
       expect(Math.abs(p - wanted)).toBeLessThan(1e-7);
     }
   });

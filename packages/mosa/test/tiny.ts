@@ -4,6 +4,7 @@ import {
   type Batch,
   type BatchSource,
   getPeftModel,
+  type HostArray,
   type Parameter,
   type ParameterData,
   type PeftConfig,
@@ -17,7 +18,9 @@ import { fillGolden, goldenArray } from "@peft/core/testing";
 import { mosaRecipe } from "../src/index.js";
 
 /** Width, layers, classes. */
-export const [D, L, C] = [16, 2, 3];
+export const D = 16;
+export const L = 2;
+export const C = 3;
 
 const config = parseViTConfig(
   {
@@ -39,9 +42,9 @@ export function tinyHost(): ViTForImageClassification {
   return host;
 }
 
-export const inputs = {
-  pixelValues: { data: goldenArray(7, 2 * 3 * 16 * 16, 1), shape: [2, 3, 16, 16], dtype: "float32" as const },
-  labels: { data: Int32Array.of(0, 2), shape: [2], dtype: "int32" as const },
+export const inputs: Record<"pixelValues" | "labels", HostArray> = {
+  pixelValues: { data: goldenArray(7, 2 * 3 * 16 * 16, 1), shape: [2, 3, 16, 16], dtype: "float32" },
+  labels: { data: Int32Array.of(0, 2), shape: [2], dtype: "int32" },
 };
 
 /** The same batch, so many times an epoch. */
@@ -54,9 +57,14 @@ export function batches(batchesPerEpoch = 1, given: Batch["inputs"] = inputs): B
   };
 }
 
-export async function train(model: PeftModel, options: Partial<TrainerOptions> = {}): Promise<void> {
+/** Steps at a constant rate, one at a time: `for await (const step of steps(model))`. */
+export async function* steps(model: PeftModel, options: Partial<TrainerOptions> = {}): AsyncGenerator<number> {
   const recipe = mosaRecipe({ train: batches(), schedule: "constant", warmup: 0, learningRate: 1e-2, ...options });
-  for await (const _ of new Trainer(model, recipe).run());
+  for await (const event of new Trainer(model, recipe).run()) if (event.type === "step") yield event.step;
+}
+
+export async function train(model: PeftModel, options: Partial<TrainerOptions> = {}): Promise<void> {
+  for await (const _ of steps(model, options));
 }
 
 /** A model whose trained parameters are away from where they start, so that nothing is zero. */

@@ -1,3 +1,6 @@
 // Tools for tests of MoSA's agreement with the original.
 
-export { type Comparison, type Numbers, replay } from "./replay.js";
+// Makes MoSA known to the loading of files.
+import "../index.js";
+
+export { type Comparison, replay } from "./replay.js";

@@ -1,32 +1,24 @@
 // Replays what the original classes did in a fixture, with its owner maps and draws, and measures how far we are from it.
 
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type Batch,
   type BatchSource,
-  compile,
   getPeftModel,
-  gradients,
   type HostArray,
   type HostModel,
-  type HostTensor,
-  inTraining,
-  type Parameter,
   type ParameterData,
   PeftModel,
-  parseSafetensors,
-  type StepContext,
   Trainer,
   ViTForImageClassification,
 } from "@peft/core";
-import * as tf from "@tensorflow/tfjs";
+import { type Fixture, type Numbers, readAll, readFixture } from "@peft/core/testing";
 import { MosaConfig, type MosaFields } from "../config.js";
 import { mergeExperts } from "../merge.js";
 import { mosaRecipe } from "../recipe.js";
-
-export type Numbers = ArrayLike<number>;
+import { probe } from "./probe.js";
 
 /** One quantity, ours and the original's, tensor by tensor. */
 export interface Comparison {
@@ -52,34 +44,33 @@ const PREFIX = "base_model.model.";
 /**
  * The ten steps of a fixture through the trainer, one epoch each, on the engine in use.
  *
- * @param path of the fixture, without `.json`
+ * @param folder of the fixture
+ * @param name of the case, such as `adaptformer-up-4`
  */
-export async function replay(path: string): Promise<Comparison[]> {
-  const info = JSON.parse(await readFile(`${path}.json`, "utf8")) as Info;
-  const { tensors } = parseSafetensors(await readFile(`${path}.safetensors`));
-  const host = await ViTForImageClassification.fromPretrained(join(path, "..", info.host), {
-    layerNormEps: info.layerNormEps,
-  });
-  const model = await adapted(host, info, tensors);
+export async function replay(folder: string, name: string): Promise<Comparison[]> {
+  const fixture = readFixture<Info>(folder, name);
+  const { info } = fixture;
+  const { layerNormEps } = info;
+  const host = await ViTForImageClassification.fromPretrained(join(folder, info.host), { layerNormEps });
+  const model = await adapted(host, fixture);
   const trained = model.trainableParameters();
-  const batches = draws(model, tensors);
+  const batches = draws(model, fixture);
   const start = await readAll(trained);
   const mergedStart = await mergedNumbers(model);
   const expertsStart = await expertWeights(model, info);
 
-  const probe = new Probe(model);
   const losses: number[] = [];
   const rates: number[] = [];
   const compared: Comparison[] = [];
   const probed = async (step: number): Promise<void> => {
-    const { logits, grads } = await probe.at(batches[step - 1]!);
-    if (step === 1) compared.push(one("logits of step 1", "output", logits, numbersOf(tensors, "output.logits")));
+    const { logits, grads } = await probe(model, batches[step - 1]!);
+    if (step === 1) compared.push(one("logits of step 1", "output", logits, fixture.group("output").get("logits")!));
     if (!info.gradientSteps.includes(step)) return;
     compared.push({
       name: `gradients of step ${step}`,
       kind: "gradients",
-      ours: grads,
-      reference: group(tensors, `grad${step}.`),
+      ours: new Map([...grads].filter(([key]) => !isDecay(key))),
+      reference: byKey(fixture, `grad${step}`),
     });
   };
   const options = mosaRecipe({
@@ -114,32 +105,33 @@ export async function replay(path: string): Promise<Comparison[]> {
       name: "p10 - p0",
       kind: "steps",
       ours: difference(await readAll(trained), start),
-      reference: group(tensors, "delta."),
+      reference: byKey(fixture, "delta"),
     },
     {
       name: "p10 - p0 of every expert, with what it does not own",
       kind: "steps",
       ours: difference(await expertWeights(model, info), expertsStart),
-      reference: new Map([...expertsStart.keys()].map((name) => [name, numbersOf(tensors, `official.delta.${name}`)])),
+      reference: new Map([...fixture.group("official.delta")].filter(([name]) => expertsStart.has(name))),
     },
-    await evaluated("logits in evaluation", model, tensors),
-    await merged(model, mergedStart, tensors),
-    await evaluated("logits of the merged adapter", model, tensors),
+    await evaluated("logits in evaluation", model, fixture),
+    await merged(model, mergedStart, fixture),
+    await evaluated("logits of the merged adapter", model, fixture),
   );
   model.dispose();
   return compared;
 }
 
 /** The fixture's start values and owner maps on a host, by the way of an adapter's file. */
-async function adapted(host: HostModel, info: Info, tensors: ReadonlyMap<string, HostTensor>): Promise<PeftModel> {
+async function adapted(host: HostModel, fixture: Fixture<Info>): Promise<PeftModel> {
+  const { info, tensors } = fixture;
   const { numExperts, bottleneck, split, scale, dropout, activation, addWeight, regWeight } = info;
   const config = new MosaConfig({ numExperts, bottleneck, split, scale, dropout, activation, addWeight, regWeight });
   const model = getPeftModel(host, config);
-  const starts = group(tensors, "start.");
+  const starts = byKey(fixture, "start");
   for (const [key, parameter] of model.adapterParameters()) {
     const owner = tensors.get(PREFIX + key);
     if (owner) parameter.adopt(Int32Array.from(owner.data as Uint8Array));
-    else if (!key.endsWith(".decay")) {
+    else if (!isDecay(key)) {
       parameter.adopt(Float32Array.from(starts.get(key) ?? starts.get(key.replace(/initial$/, "weight"))!));
     }
   }
@@ -154,14 +146,10 @@ async function adapted(host: HostModel, info: Info, tensors: ReadonlyMap<string,
 }
 
 /** Each step's batch, with the experts of each pass under the sites that they are drawn from. */
-function draws(model: PeftModel, tensors: ReadonlyMap<string, HostTensor>): Batch[] {
-  const { data, shape } = tensors.get("draws") as { data: Int32Array; shape: readonly number[] };
-  const [steps, passes, blocks] = shape as [number, number, number, number];
-  const input = (name: string, dtype: HostArray["dtype"]): HostArray => {
-    const tensor = tensors.get(name)!;
-    return { data: tensor.data as Float32Array, shape: tensor.shape, dtype };
-  };
-  const examples = { pixelValues: input("pixels", "float32"), labels: input("labels", "int32") };
+function draws(model: PeftModel, fixture: Fixture<Info>): Batch[] {
+  const { data, shape } = fixture.input("draws");
+  const [steps, passes, blocks] = shape as [number, number, number];
+  const examples = { pixelValues: fixture.input("pixels"), labels: fixture.input("labels") };
   return Array.from({ length: steps }, (_, step) => {
     const experts: Record<string, HostArray> = {};
     for (const key of model.adapterParameters().keys()) {
@@ -183,44 +171,6 @@ function oneAnEpoch(batches: readonly Batch[]): BatchSource {
       yield batches[epoch]!;
     },
   };
-}
-
-/** The gradients and first logits of a step that is about to be taken, without taking it. */
-class Probe {
-  constructor(readonly model: PeftModel) {}
-
-  async at({ inputs }: Batch): Promise<{ logits: Numbers; grads: Map<string, Numbers> }> {
-    const { model } = this;
-    const hooks = model.hooks!;
-    const trained = model.trainableParameters();
-    const names = Object.keys(inputs);
-    const step = compile((...values) =>
-      inTraining(() => {
-        let logits: tf.Tensor | undefined;
-        const context: StepContext = {
-          batch: Object.fromEntries(names.map((name, i) => [name, values[i]!])),
-          forward: (given) => model.forward(given),
-          criterion: (output, batch) => {
-            logits ??= tf.keep(tf.clone(output.logits));
-            return model.loss(output, batch);
-          },
-        };
-        const { gradients: grads } = gradients(() => hooks.loss!(context), [...trained.values()]);
-        return { logits: logits!, grads };
-      }),
-    );
-    // The method counts in its loss, which is to be without effect here.
-    const state = [...hooks.state!.values()];
-    const before: ParameterData[] = await Promise.all(state.map((parameter) => parameter.read()));
-    const found = await step(...names.map((name) => inputs[name]!));
-    for (const [i, parameter] of state.entries()) parameter.adopt(before[i]!);
-    const numbers = await Promise.all(found.grads.map((tensor) => tensor.data()));
-    const logits = (await found.logits.data()).slice() as Float32Array;
-    tf.dispose(found);
-    const grads = new Map([...trained.keys()].map((key, i) => [key, numbers[i]!.slice() as Float32Array]));
-    for (const key of grads.keys()) if (key.endsWith(".decay")) grads.delete(key);
-    return { logits, grads };
-  }
 }
 
 /** The weights of experts as the original has them, by its names: in entries not owned nothing, or a decayed start. */
@@ -254,15 +204,14 @@ async function mergedNumbers(model: PeftModel): Promise<Map<string, ParameterDat
 async function merged(
   model: PeftModel,
   start: ReadonlyMap<string, ParameterData>,
-  tensors: ReadonlyMap<string, HostTensor>,
+  fixture: Fixture<Info>,
 ): Promise<Comparison> {
   await mergeExperts(model);
   const end = difference(await readAll(model.adapterParameters("merged")), start);
   model.deleteAdapter("default");
   model.setAdapter("merged");
-  const plainKey = (key: string): string => key.replace(".mosa.", ".bottleneck.");
-  const wanted = [...group(tensors, "merged.add.")].filter(([key]) => key !== "logits");
-  const reference = new Map(wanted.map(([key, data]) => [plainKey(key), data]));
+  const wanted = [...byKey(fixture, "merged.add")].filter(([key]) => key !== "logits");
+  const reference = new Map(wanted.map(([key, data]) => [key.replace(".mosa.", ".bottleneck."), data]));
   return {
     name: "merged experts, from the start on",
     kind: "steps",
@@ -271,43 +220,31 @@ async function merged(
   };
 }
 
-async function evaluated(
-  name: string,
-  model: PeftModel,
-  tensors: ReadonlyMap<string, HostTensor>,
-): Promise<Comparison> {
-  const { logits } = await model({ pixelValues: tensors.get("pixels") as HostArray });
+async function evaluated(name: string, model: PeftModel, fixture: Fixture<Info>): Promise<Comparison> {
+  const { logits } = await model({ pixelValues: fixture.input("pixels") });
   const ours = (await logits.data()).slice() as Float32Array;
   logits.dispose();
-  return one(name, "output", ours, numbersOf(tensors, "merged.add.logits"));
-}
-
-function numbersOf(tensors: ReadonlyMap<string, HostTensor>, name: string): Numbers {
-  return tensors.get(name)!.data as Float32Array;
+  return one(name, "output", ours, fixture.group("merged.add").get("logits")!);
 }
 
 function one(name: string, kind: Comparison["kind"], ours: Numbers, reference: Numbers): Comparison {
   return { name, kind, ours: new Map([[name, ours]]), reference: new Map([[name, reference]]) };
 }
 
-function group(tensors: ReadonlyMap<string, HostTensor>, prefix: string): Map<string, Numbers> {
-  return new Map(
-    [...tensors]
-      .filter(([key]) => key.startsWith(prefix))
-      .map(([key, { data }]) => [key.slice(prefix.length).replace(PREFIX, ""), data as Float32Array]),
-  );
+/** Tensors of the fixture by our keys. */
+function byKey(fixture: Fixture<Info>, group: string): Map<string, Numbers> {
+  return new Map([...fixture.group(group)].map(([key, data]) => [key.replace(PREFIX, ""), data]));
 }
 
-async function readAll(parameters: ReadonlyMap<string, Parameter>): Promise<Map<string, ParameterData>> {
-  const numbers = new Map<string, ParameterData>();
-  for (const [key, parameter] of parameters) numbers.set(key, await parameter.read());
-  return numbers;
+/** A factor of decay, which the original does not have: it has whole tensors instead. */
+function isDecay(key: string): boolean {
+  return key.endsWith(".experts.decay");
 }
 
-/** What changed, without the factors of decay, which the original does not have. */
+/** What changed. */
 function difference(end: ReadonlyMap<string, Numbers>, start: ReadonlyMap<string, Numbers>): Map<string, Numbers> {
   const changes = [...end].map(
     ([key, data]) => [key, Float64Array.from(data, (x, i) => x - start.get(key)![i]!)] as const,
   );
-  return new Map(changes.filter(([key]) => !key.endsWith(".decay")));
+  return new Map(changes.filter(([key]) => !isDecay(key)));
 }

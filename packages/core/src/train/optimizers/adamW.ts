@@ -10,7 +10,7 @@ export interface AdamOptions {
   readonly eps?: number;
 }
 
-type Name = "learningRate" | "beta1" | "minusRate1" | "beta2" | "rate2" | "stepSize" | "eps" | "keep";
+type Name = "learningRate" | "beta1" | "minusRate1" | "beta2" | "rate2" | "stepSize" | "eps" | "decay";
 
 /**
  * torch.optim.AdamW: decay first, p <- p (1 - lr decay); then p <- p - lr m^ / (sqrt(v^) + eps), where m^ and v^ are the
@@ -49,7 +49,7 @@ function adam(
   return {
     name,
     state: ["exp_avg", "exp_avg_sq"],
-    still: { learningRate: 0, beta1: 1, minusRate1: 0, beta2: 1, rate2: 0, stepSize: 0, eps, keep: 1 },
+    still: { learningRate: 0, beta1: 1, minusRate1: 0, beta2: 1, rate2: 0, stepSize: 0, eps, decay: 0 },
     coefficients: ({ learningRate, weightDecay, updates }) => {
       const root2 = Math.sqrt(1 - beta2 ** updates);
       return {
@@ -60,7 +60,7 @@ function adam(
         rate2: 1 - beta2,
         stepSize: (learningRate * root2) / (1 - beta1 ** updates),
         eps: epsOf(eps, root2),
-        keep: 1 - learningRate * weightDecay,
+        decay: learningRate * weightDecay,
       };
     },
     coefficientsAt: (coefficients, updates) => {
@@ -72,12 +72,13 @@ function adam(
       };
     },
     update: ({ parameter, gradient, state, coefficients, weightDecay }) => {
-      const { beta1, minusRate1, beta2, rate2, stepSize, keep } = coefficients;
+      const { beta1, minusRate1, beta2, rate2, stepSize, decay } = coefficients;
       // A difference with a negative rate: a sum would turn an average of -0 into 0. The other average is never -0.
       const average = tf.sub(tf.mul(state[0]!, beta1), tf.mul(gradient, minusRate1));
       const square = tf.add(tf.mul(state[1]!, beta2), tf.mul(tf.square(gradient), rate2));
       const change = tf.mul(tf.div(average, tf.add(tf.sqrt(square), coefficients.eps)), stepSize);
-      const decayed = (p: tf.Tensor): tf.Tensor => (weightDecay === 0 ? p : tf.mul(p, keep));
+      // Not p times (1 - lr decay): that factor is so close to 1 that float32 rounds it, the same way at every step.
+      const decayed = (p: tf.Tensor): tf.Tensor => (weightDecay === 0 ? p : subtract(p, tf.mul(p, decay)));
       const moved = name === "adamW" ? subtract(decayed(parameter), change) : decayed(subtract(parameter, change));
       return { parameter: moved, state: [average, square] };
     },
