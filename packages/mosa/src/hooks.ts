@@ -74,7 +74,7 @@ export function mosaHooks(sides: readonly SplitLinear[], options: HookOptions): 
 
 /** An expert counts as drawn whichever pass drew it, even if its gradient is zero: it then has one. */
 function count({ side, steps, moving }: Counted, experts: tf.Tensor, semantics: OptimizerSemantics): void {
-  const drawn = tf.max(oneHot(experts, side.options.numExperts), 0);
+  const drawn = tf.minimum(tf.sum(oneHot(experts, side.options.numExperts), 0), 1);
   const moves = semantics === "lazy" ? drawn : tf.maximum(drawn, tf.minimum(steps.value(), 1));
   steps.assign(tf.add(steps.value(), moves));
   moving.assign(moves);

@@ -1,23 +1,70 @@
-// A parity run as a table for people.
+// A parity run as a table for people: tensors of one comparison are one line, with the worst of them; what misses its bound
+// is named, tensor by tensor.
 import type { Row } from "./rows.js";
 
-export function formatParity(rows: Row[]): string {
+interface Line {
+  readonly name: string;
+  readonly kind: string;
+  readonly bound: number;
+  readonly rows: Row[];
+}
+
+export function formatParity(rows: readonly Row[]): string {
   if (rows.length === 0) return "No parity row is defined yet.";
-  const wide = Math.max(...rows.map((row) => row.name.length), 4);
-  const kindWide = Math.max(...rows.map((row) => row.kind.length), 4);
-  const line = (name: string, kind: string, error: string, bound: string, ok: string) =>
-    `${name.padEnd(wide)}  ${kind.padEnd(kindWide)}  ${error.padStart(9)}  ${bound.padStart(7)}  ${ok}`;
-  const missed = rows.filter((row) => !row.ok).length;
+  const lines = linesOf(rows);
+  const missed = rows.filter((row) => !row.ok);
   return [
-    line("row", "kind", "error", "bound", ""),
-    ...rows.map((row) => line(row.name, row.kind, digits(row.error), digits(row.bound, 0), row.ok ? "ok" : "MISSED")),
+    ...table([
+      ["", "kind", "rows", "worst", "bound", ""],
+      ...lines.map(({ name, kind, bound, rows: own }) => {
+        const isOk = own.every((row) => row.ok);
+        return [name, kind, String(own.length), digits(worst(own)), digits(bound, 0), isOk ? "ok" : "MISSED"];
+      }),
+    ]),
     "",
-    missed === 0
+    ...missed.map((row) => `MISSED ${row.name}: ${digits(row.error)}, bound ${digits(row.bound, 0)}`),
+    missed.length === 0
       ? `All ${rows.length} rows within their bounds.`
-      : `${missed} of ${rows.length} rows missed their bounds.`,
+      : `${missed.length} of ${rows.length} rows missed their bounds.`,
+    ...[...new Set(rows.map((row) => row.kind))].map((kind) => {
+      const own = rows.filter((row) => row.kind === kind);
+      return `  ${kind}: ${own.length} rows, worst ${digits(worst(own))}`;
+    }),
   ].join("\n");
 }
 
+/** Rows of one comparison, in the order of their first. A name `subject / what / tensor` belongs to `subject / what`. */
+function linesOf(rows: readonly Row[]): Line[] {
+  const lines = new Map<string, Line>();
+  for (const row of rows) {
+    const { kind, bound } = row;
+    const name = row.name.split(" / ").slice(0, 2).join(" / ");
+    const key = JSON.stringify([name, kind, bound]);
+    const line = lines.get(key) ?? { name, kind, bound, rows: [] };
+    line.rows.push(row);
+    lines.set(key, line);
+  }
+  return [...lines.values()];
+}
+
+function worst(rows: readonly Row[]): number {
+  // Math.max makes NaN of a NaN, which is the worst of all.
+  return Math.max(...rows.map((row) => row.error));
+}
+
 function digits(value: number, count = 2): string {
-  return value === 0 ? "0" : value.toExponential(count);
+  return value === 0 ? "0" : Number.isFinite(value) ? value.toExponential(count) : String(value);
+}
+
+/** Columns as wide as their widest cell; numbers stand at the right. */
+function table(cells: readonly string[][]): string[] {
+  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((line) => line[column]!.length)));
+  return cells.map((line) =>
+    line
+      .map((cell, column) =>
+        column >= 2 && column <= 4 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!),
+      )
+      .join("  ")
+      .trimEnd(),
+  );
 }

@@ -1,25 +1,26 @@
-// What is compared with the original implementations. A suite computes its rows; adding one is adding it to the list.
+// A row of a parity run: what was compared, how far it is from the original, and how far it may be.
+import { BOUNDS } from "@peft/core/testing";
+
+export type RowKind = "output" | "outputFullDepth" | "gradient" | "gradientFullDepth" | "step" | "engines" | "exact";
 
 /** The kinds of rows and their bounds in fp32 (architecture.md §5). A specification may set another bound for a row. */
-export const bounds = {
+export const bounds: Readonly<Record<RowKind, number>> = {
   /** Outputs and losses, small models. */
-  output: 1e-5,
+  output: BOUNDS.outputs,
   /** Outputs and losses at full depth. */
-  outputFullDepth: 1e-4,
-  gradient: 1e-4,
-  gradientFullDepth: 1e-3,
+  outputFullDepth: BOUNDS.outputsFullDepth,
+  gradient: BOUNDS.gradients,
+  gradientFullDepth: BOUNDS.gradientsFullDepth,
   /** p_n − p_0 after at most ten optimizer steps. */
-  step: 1e-3,
+  step: BOUNDS.steps,
   /** Compiled against eager, outputs and gradients. */
-  engines: 1e-5,
+  engines: BOUNDS.engines,
   /** Whole numbers, text, random bits: the error is how many differ. */
   exact: 0,
-} as const;
-
-export type RowKind = keyof typeof bounds;
+};
 
 export interface Row {
-  /** What was compared, such as "ViT / logits". */
+  /** What was compared: `<subject> / <what>`, such as "ViT tiny / losses", or `<subject> / <what> / <tensor>`. */
   name: string;
   kind: RowKind;
   error: number;
@@ -27,11 +28,10 @@ export interface Row {
   ok: boolean;
 }
 
-export type ParitySuite = () => Promise<Row[]>;
+/** Computes its rows, given the folder of all fixtures. Leaves the compiled engine in use. */
+export type ParitySuite = (fixtures: string) => Promise<Row[]>;
 
 /** A row; NaN is never ok. */
 export function row(name: string, kind: RowKind, error: number, bound: number = bounds[kind]): Row {
   return { name, kind, error, bound, ok: error <= bound };
 }
-
-export const suites: ParitySuite[] = [];

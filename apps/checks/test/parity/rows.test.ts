@@ -10,10 +10,19 @@ describe("parity rows", () => {
     expect(row("ViT / logits", "output", 1.1e-5, 2e-5).ok).toBe(true);
   });
 
-  it("make a table that points at what missed", () => {
-    const table = formatParity([row("ViT / logits", "output", 3.2e-7), row("MoSA / step 10", "step", 0.5)]);
-    expect(table).toContain("ViT / logits    output    3.20e-7     1e-5  ok");
-    expect(table).toContain("MoSA / step 10  step      5.00e-1     1e-3  MISSED");
-    expect(table).toContain("1 of 2 rows missed");
+  it("make a table of comparisons, each with its worst tensor, that names what missed", () => {
+    const table = formatParity([
+      row("ViT / outputs / hidden.0", "output", 1e-7),
+      row("ViT / outputs / logits", "output", 3.2e-7),
+      row("MoSA / p_10 − p_0 / a", "step", 0.5),
+      row("MoSA / p_10 − p_0 / b", "step", 1e-5),
+      row("MoSA / masks", "exact", 0),
+    ]);
+    expect(table).toContain("ViT / outputs      output     2  3.20e-7   1e-5  ok\n");
+    expect(table).toContain("MoSA / p_10 − p_0  step       2  5.00e-1   1e-3  MISSED\n");
+    expect(table).toContain("MoSA / masks       exact      1        0      0  ok\n");
+    expect(table).toContain("\nMISSED MoSA / p_10 − p_0 / a: 5.00e-1, bound 1e-3\n");
+    expect(table).toContain("1 of 5 rows missed");
+    expect(table).toContain("  output: 2 rows, worst 3.20e-7\n");
   });
 });

@@ -21,7 +21,12 @@ export interface Finale {
 }
 
 /** Saves the adapter to `folder`, loads it into a fresh host, and merges its experts into one plain adapter. */
-export async function saveAndMerge(trained: PeftModel, folder: string, seed: number, setting: Setting): Promise<Finale> {
+export async function saveAndMerge(
+  trained: PeftModel,
+  folder: string,
+  seed: number,
+  setting: Setting,
+): Promise<Finale> {
   const { pictures } = setting;
   const batch = await firstBatch(setting);
   const logits = (model: PeftModel): Promise<Float32Array> => logitsOf(model, batch);
@@ -75,7 +80,9 @@ function describe({ label, score }: Classification): string {
 
 async function toPng({ data, width, height }: { data: Uint8Array; width: number; height: number }): Promise<Buffer> {
   const { default: sharp } = await import("sharp");
-  return sharp(data, { raw: { width, height, channels: 3 } }).png().toBuffer();
+  return sharp(data, { raw: { width, height, channels: 3 } })
+    .png()
+    .toBuffer();
 }
 
 async function firstBatch(setting: Setting): Promise<HostArray> {

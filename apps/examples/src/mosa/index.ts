@@ -6,7 +6,7 @@ import { type PeftModel, readImageProcessor, useEngine, writeFileAtomic } from "
 import { peakMemoryMb, processorLine } from "@peft/machine";
 import { resumeCommand } from "../command.js";
 import { INTERRUPTED, listenForInterrupt } from "../interrupt.js";
-import { formatTable, renderCurves, type RunSummary, summarizeMethod, writeSummary } from "../report/index.js";
+import { formatTable, type RunSummary, renderCurves, summarizeMethod, writeSummary } from "../report/index.js";
 import { checkHost, HOST_FOLDER } from "./assets.js";
 import { adapterFolder, nameSome, saveAndMerge } from "./finale.js";
 import { METHODS } from "./methods.js";
@@ -17,8 +17,9 @@ import { finishedResult, type Result, type Setting, train } from "./training.js"
 
 export { ENGINES, type MosaOptions } from "./options.js";
 
-const BATCH = 64;
-const EPOCHS = 30;
+const BATCH = 32;
+/** The pictures of the repository are more, and for a first look; other data are for a comparison. */
+const EPOCHS = { shipped: 10, data: 30 };
 /** The pure JavaScript engine needs seconds for a batch of four. */
 const EAGER = { batch: 4, epochs: 1 };
 
@@ -35,7 +36,9 @@ export async function runMosa(given: MosaOptions): Promise<string> {
   const engine = `${info.engine} (${info.device}${info.threads ? `, ${info.threads} threads` : ""})`;
   say(`${pictures.description}: ${sizes(pictures)}; ${engine}; ${processorLine()}`);
   if (isEager) {
-    say("The pure JavaScript engine is for looking, not for results: few pictures, one epoch. Leave --engine out for both.");
+    say(
+      "The pure JavaScript engine is for looking, not for results: few pictures, one epoch. Leave --engine out for both.",
+    );
   }
 
   const interrupt = listenForInterrupt({
@@ -45,7 +48,7 @@ export async function runMosa(given: MosaOptions): Promise<string> {
     const setting: Setting = {
       pictures,
       processor: await readImageProcessor(HOST_FOLDER),
-      epochs: options.epochs ?? (isEager ? EAGER.epochs : EPOCHS),
+      epochs: options.epochs ?? defaultEpochs(options),
       batchSize: isEager ? EAGER.batch : BATCH,
       signal: interrupt.signal,
     };
@@ -57,6 +60,11 @@ export async function runMosa(given: MosaOptions): Promise<string> {
     interrupt.release();
   }
   return run.path;
+}
+
+function defaultEpochs({ engine, data }: MosaOptions): number {
+  if (engine === "eager") return EAGER.epochs;
+  return data === undefined ? EPOCHS.shipped : EPOCHS.data;
 }
 
 async function compare(run: RunFolder, setting: Setting, engine: string): Promise<void> {
@@ -122,7 +130,13 @@ function summarize(run: RunFolder, pictures: Pictures, results: readonly Result[
     format: 1,
     name: "mosa",
     methods,
-    data: { description, classes: [...classes], train: training.length, validation: validation.length, test: test.length },
+    data: {
+      description,
+      classes: [...classes],
+      train: training.length,
+      validation: validation.length,
+      test: test.length,
+    },
     host: "vit-cifar6, a ViT of 4 blocks pretrained on six classes of CIFAR-10",
     peakMemoryMb: peakMemoryMb(),
     engine,

@@ -2,7 +2,15 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { cached, ContainerDataset, filterClasses, ImageFolder, type ImageDataset, subset, takePerClass } from "@peft/core";
+import {
+  ContainerDataset,
+  cached,
+  filterClasses,
+  type ImageDataset,
+  ImageFolder,
+  subset,
+  takePerClass,
+} from "@peft/core";
 import { PRETRAINING_CLASSES } from "../pretrain/index.js";
 import { FASHION_FOLDER } from "./assets.js";
 import type { MosaOptions } from "./options.js";

@@ -49,7 +49,11 @@ const MARGIN = 1 / 8;
 const RESULT = "result.json";
 
 /** A host for these classes with a new head: the pretrained one, or one of random weights. */
-export async function makeHost(labels: readonly string[], seed: number, random = false): Promise<ViTForImageClassification> {
+export async function makeHost(
+  labels: readonly string[],
+  seed: number,
+  random = false,
+): Promise<ViTForImageClassification> {
   const host = await ViTForImageClassification.fromPretrained(HOST_FOLDER, { labels, seed });
   return random ? new ViTForImageClassification(host.config, { seed }) : host;
 }

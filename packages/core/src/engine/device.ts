@@ -62,6 +62,11 @@ export interface WorkerOptions {
   readonly provider: "cpu" | "webgpu" | "cuda";
 }
 
+const HINTS: Partial<Record<WorkerOptions["provider"], string>> = {
+  webgpu: 'this needs a GPU with a Vulkan, Metal or Direct3D 12 driver; the engine without one: device: "cpu"',
+  cuda: "this needs an NVIDIA GPU and onnxruntime-node's CUDA libraries, which its install script downloads on Linux x64",
+};
+
 /** Sessions kept at once. Each holds its graph and its arena; creating and releasing them leaks natively, so few go. */
 const MAX_SESSIONS = 64;
 
@@ -116,7 +121,8 @@ export function openDevice(provider: WorkerOptions["provider"], threads: number 
   worker.on("message", (reply: Reply) => {
     const entry = settle(reply.id);
     if (reply.ok) entry?.resolve(reply.result);
-    else entry?.reject(new PeftError("ENGINE_DEVICE_FAILED", reply.message, { place: provider }));
+    else
+      entry?.reject(new PeftError("ENGINE_DEVICE_FAILED", reply.message, { place: provider, hint: HINTS[provider] }));
   });
   const fail = (error: Error): void => {
     failure = new PeftError("ENGINE_DEVICE_FAILED", `the device's thread stopped: ${error.message}`, { cause: error });

@@ -21,6 +21,8 @@ const SESSION_OPTIONS: ort.InferenceSession.SessionOptions = {
   // The graph comes in its fused form; the runtime's own passes would merge recomputed values with the first ones.
   graphOptimizationLevel: "disabled",
   logSeverityLevel: 3,
+  // A provider without a kernel for a node would hand it to the CPU in silence.
+  ...(provider !== "cpu" && { extra: { session: { disable_cpu_ep_fallback: "1" } } }),
 };
 
 function tensorOf(data: Numbers, spec: Spec): ort.Tensor {

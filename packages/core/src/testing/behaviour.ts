@@ -11,8 +11,9 @@ import { readSafetensors, writeSafetensors } from "../files/index.js";
 import type { HostArray } from "../hostArray.js";
 import type { HostModel, ModelInputs } from "../models/index.js";
 import { namedModules } from "../nn/index.js";
-import { BOUNDS, expectClose, largest, relativeError } from "./error.js";
+import { BOUNDS, expectClose, gradientFloor, largest, relativeError } from "./error.js";
 import { goldenArray } from "./mulberry32.js";
+import { readAll } from "./training.js";
 
 /** The functions of a test runner that the suite needs, such as vitest's. */
 export interface TestRunner {
@@ -280,7 +281,7 @@ export function describePeftMethod(
       }
       const [eager, compiled] = results;
       close("logits", compiled!.logits, eager!.logits, BOUNDS.engines);
-      const floor = Math.max(...[...eager!.grads.values()].map(largest)) / 1000;
+      const floor = gradientFloor(eager!.grads.values());
       expectClose(compiled!.grads, eager!.grads, BOUNDS.engines, { floor });
     });
 
@@ -302,12 +303,6 @@ async function perturb(parameters: ReadonlyMap<string, Parameter>, seed: number)
     const move = goldenArray(9000 * seed + i, parameter.size, 0.1);
     await parameter.write((await parameter.read()).map((x, k) => x + move[k]!) as Float32Array);
   }
-}
-
-async function readAll(parameters: ReadonlyMap<string, Parameter>): Promise<Numbers> {
-  const numbers: Numbers = new Map();
-  for (const [name, parameter] of parameters) numbers.set(name, (await parameter.read()) as Float32Array);
-  return numbers;
 }
 
 /** The gradients of a training step, and the step itself where a rate is given. */

@@ -7,9 +7,18 @@ import {
   useEngine,
   ViTForImageClassification,
 } from "../../src/index.js";
-import { BOUNDS, changeError, expectClose, largest } from "../../src/testing/index.js";
-import { FIXTURES, readFixture } from "../fixtures.js";
-import { type AdamW, stepOf, train } from "../training.js";
+import {
+  BOUNDS,
+  changeError,
+  expectClose,
+  type FixtureOptimizer,
+  fixtureTraining,
+  gradientFloor,
+  readFixture,
+  stepOf,
+  trainSteps,
+} from "../../src/testing/index.js";
+import { FIXTURES } from "../fixtures.js";
 
 const PREFIX = "base_model.model.";
 const strip = <T>(map: ReadonlyMap<string, T>): Map<string, T> =>
@@ -21,7 +30,7 @@ describe.each(["compiled", "eager"] as const)("bottleneck adapters, %s", (engine
   });
 
   it.each(["adaptformer", "pfeiffer", "houlsby"])("%s equals the MoSA repository's baseline", async (style) => {
-    const fixture = readFixture("bottleneck", style);
+    const fixture = readFixture(join(FIXTURES, "bottleneck"), style);
     const { scale, bottleneck, dropout } = fixture.info as { scale: number; bottleneck: number; dropout: number };
     const layerNormEps = fixture.info.layerNormEps as number;
     const host = await ViTForImageClassification.fromPretrained(join(FIXTURES, "vit", "tiny"), { layerNormEps });
@@ -37,11 +46,11 @@ describe.each(["compiled", "eager"] as const)("bottleneck adapters, %s", (engine
     const { logits, gradients } = await stepOf(model, batch, trained);
     expectClose(new Map([["logits", logits]]), fixture.group("output"), BOUNDS.outputs);
     const wanted = strip(fixture.group("grad"));
-    const floor = Math.max(...[...wanted.values()].map(largest)) / 1000;
+    const floor = gradientFloor(wanted.values());
     expectClose(gradients, wanted, BOUNDS.gradients, { floor });
 
-    const optimizer = { ...(fixture.info.optimizer as AdamW), official: true };
-    const { losses, before, after } = await train(model, batch, trained, optimizer);
+    const settings = fixtureTraining(fixture.info.optimizer as FixtureOptimizer);
+    const { losses, before, after } = await trainSteps(model, batch, trained, settings);
     expectClose(new Map([["losses", losses]]), new Map([["losses", fixture.info.losses as number[]]]), BOUNDS.outputs);
     for (const [key, delta] of strip(fixture.group("delta"))) {
       expect(changeError(before.get(key)!, after.get(key)!, delta), key).toBeLessThan(BOUNDS.steps);

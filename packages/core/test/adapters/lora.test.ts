@@ -1,9 +1,19 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type ParameterData, PeftModel, useEngine, ViTForImageClassification } from "../../src/index.js";
-import { BOUNDS, changeError, expectClose, largest } from "../../src/testing/index.js";
-import { FIXTURES, readFixture } from "../fixtures.js";
-import { type AdamW, readAll, stepOf, train } from "../training.js";
+import {
+  BOUNDS,
+  changeError,
+  expectClose,
+  type FixtureOptimizer,
+  fixtureTraining,
+  gradientFloor,
+  readAll,
+  readFixture,
+  stepOf,
+  trainSteps,
+} from "../../src/testing/index.js";
+import { FIXTURES } from "../fixtures.js";
 
 const TINY = join(FIXTURES, "vit", "tiny");
 const adapter = (name: string): string => join(FIXTURES, "lora", name);
@@ -22,7 +32,7 @@ describe.each(["compiled", "eager"] as const)("LoRA files of Python's PEFT, %s",
     ["patterns", "patterns"],
     ["regex", "regex"],
   ])("%s gives the logits, gradients, steps and merged weights of %s", async (name, numbers) => {
-    const fixture = readFixture("lora", numbers);
+    const fixture = readFixture(join(FIXTURES, "lora"), numbers);
     const host = await ViTForImageClassification.fromPretrained(TINY);
     const original = await readAll(host.parameters());
     const hostParameters = host.parameters();
@@ -55,12 +65,13 @@ describe.each(["compiled", "eager"] as const)("LoRA files of Python's PEFT, %s",
 
     const zero = fixture.info.zeroGradient as string[];
     const wanted = fixture.group("grad");
-    const floor = Math.max(...[...wanted.values()].map(largest)) / 1000;
+    const floor = gradientFloor(wanted.values());
     for (const key of zero) wanted.delete(key);
     expectClose(rename(gradients, keyOf(model)), wanted, BOUNDS.gradients, { floor });
     expect([...gradients.keys()].length).toBe(fixture.group("grad").size);
 
-    const steps = await train(model, batch, model.trainableParameters(), fixture.info.optimizer as AdamW);
+    const settings = fixtureTraining(fixture.info.optimizer as FixtureOptimizer);
+    const steps = await trainSteps(model, batch, model.trainableParameters(), settings);
     const [before, after] = [steps.before, steps.after].map((map) => rename(map, keyOf(model)));
     expectClose(
       new Map([["losses", steps.losses]]),

@@ -15,7 +15,7 @@ import {
   useEngine,
 } from "../../src/index.js";
 import { hash, unit } from "../../src/random.js";
-import { relativeError } from "../support/error.js";
+import { relativeError } from "../../src/testing/index.js";
 
 /** A graph by hand: every value is float32 [4]. */
 class Sketch {

@@ -8,7 +8,7 @@ import { kernelNames } from "../../src/engine/kernel.js";
 import { trace } from "../../src/engine/trace.js";
 import { compile, type DType, gradients, Parameter, useEngine } from "../../src/index.js";
 import { hash, unit } from "../../src/random.js";
-import { largestOf, relativeError } from "../support/error.js";
+import { gradientFloor, relativeError } from "../../src/testing/index.js";
 import { type Case, type Input, SUITES } from "./kernelCases/index.js";
 
 const RUNS = 12;
@@ -120,7 +120,7 @@ describe("every kernel of TensorFlow.js that can be written", () => {
       const reference = expected.get(name)!;
       const { outputs, gradients: found } = await evaluate(cases, differentiable);
       expectAlike(outputs, reference.outputs, "output");
-      expectAlike(found, reference.gradients, "gradient", largestOf(reference.gradients.map((g) => g.data)) / 1000);
+      expectAlike(found, reference.gradients, "gradient", gradientFloor(reference.gradients.map((g) => g.data)));
     });
   }
 });

@@ -16,8 +16,8 @@ import {
   ViTModel,
   writeSafetensors,
 } from "../../src/index.js";
-import { FIXTURES, readFixture } from "../fixtures.js";
-import { readAll } from "../training.js";
+import { readAll, readFixture } from "../../src/testing/index.js";
+import { FIXTURES } from "../fixtures.js";
 
 const TINY = join(FIXTURES, "vit", "tiny");
 const BARE = join(FIXTURES, "vit", "tiny-bare");
@@ -25,7 +25,7 @@ const load = (folder: string, options?: ViTForImageClassificationOptions) =>
   ViTForImageClassification.fromPretrained(folder, options);
 const coded = (code: string, details?: object) =>
   expect.objectContaining(details ? { code, details: expect.objectContaining(details) } : { code });
-const pixelValues = readFixture("vit", "tiny").input("pixels");
+const pixelValues = readFixture(join(FIXTURES, "vit"), "tiny").input("pixels");
 const logits = async (model: ViTForImageClassification): Promise<Float32Array> =>
   (await (
     await model({ pixelValues: { ...pixelValues, data: pixelValues.data.slice() } })

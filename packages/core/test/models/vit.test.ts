@@ -8,11 +8,23 @@ import {
   ViTForImageClassification,
   ViTModel,
 } from "../../src/index.js";
-import { BOUNDS, changeError, expectClose, fillGolden, goldenArray, largest } from "../../src/testing/index.js";
-import { FIXTURES, readFixture } from "../fixtures.js";
-import { type AdamW, stepOf, train } from "../training.js";
+import {
+  BOUNDS,
+  changeError,
+  expectClose,
+  type FixtureOptimizer,
+  fillGolden,
+  fixtureTraining,
+  goldenArray,
+  gradientFloor,
+  readFixture,
+  stepOf,
+  trainSteps,
+} from "../../src/testing/index.js";
+import { FIXTURES } from "../fixtures.js";
 
-const folder = (name: string): string => join(FIXTURES, "vit", name);
+const FOLDER = join(FIXTURES, "vit");
+const folder = (name: string): string => join(FOLDER, name);
 const TINY = {
   hidden_size: 32,
   num_hidden_layers: 2,
@@ -53,7 +65,7 @@ describe.each(["compiled", "eager"] as const)("the vision transformer, %s", (eng
   it.each(["tiny", "odd"])(
     "equals Hugging Face's on %s: hidden states, logits, loss, gradients, five steps",
     async (name) => {
-      const fixture = readFixture("vit", name);
+      const fixture = readFixture(FOLDER, name);
       const model = await ViTForImageClassification.fromPretrained(folder(name));
       const trained = model.parameters();
       const batch = { pixelValues: fixture.input("pixels"), labels: fixture.input("labels") };
@@ -70,11 +82,12 @@ describe.each(["compiled", "eager"] as const)("the vision transformer, %s", (eng
 
       const zero = fixture.info.zeroGradient as string[];
       const wanted = fixture.group("grad");
-      const floor = Math.max(...[...wanted.values()].map(largest)) / 1000;
+      const floor = gradientFloor(wanted.values());
       for (const key of zero) wanted.delete(key);
       expectClose(gradients, wanted, BOUNDS.gradients, { floor });
 
-      const { losses, before, after } = await train(model, batch, trained, fixture.info.optimizer as AdamW);
+      const settings = fixtureTraining(fixture.info.optimizer as FixtureOptimizer);
+      const { losses, before, after } = await trainSteps(model, batch, trained, settings);
       expectClose(
         new Map([["losses", losses]]),
         new Map([["losses", fixture.info.losses as number[]]]),
@@ -90,7 +103,7 @@ describe.each(["compiled", "eager"] as const)("the vision transformer, %s", (eng
   );
 
   it("equals timm's on timm's own file, read without a Hugging Face config", async () => {
-    const fixture = readFixture("vit", "tiny-timm");
+    const fixture = readFixture(FOLDER, "tiny-timm");
     const model = await ViTForImageClassification.fromPretrained(folder("tiny-timm"));
     expect(model.config.layerNormEps).toBe(1e-6);
     const { logits } = await model({ pixelValues: fixture.input("pixels") });
@@ -98,7 +111,7 @@ describe.each(["compiled", "eager"] as const)("the vision transformer, %s", (eng
   });
 
   it("equals Hugging Face's bare model and its pooler", async () => {
-    const fixture = readFixture("vit", "tiny-bare");
+    const fixture = readFixture(FOLDER, "tiny-bare");
     const model = await ViTModel.fromPretrained(folder("tiny-bare"));
     const run = compile((pixels) => {
       const output = model.forward(pixels!);

@@ -25,7 +25,7 @@ import {
   useEngine,
 } from "../../src/index.js";
 import { hash, unit } from "../../src/random.js";
-import { largestOf, relativeError } from "../support/error.js";
+import { gradientFloor, relativeError } from "../../src/testing/index.js";
 
 interface Case {
   /** Shapes of the differentiable inputs. */
@@ -283,7 +283,7 @@ describe("every op", () => {
   });
 
   const expectClose = (actual: Float32Array[], expected: Float32Array[], bound: number, what: string): void => {
-    const floor = what === "gradient" ? largestOf(expected) / 1000 : 0;
+    const floor = what === "gradient" ? gradientFloor(expected) : 0;
     for (const [i, tensor] of expected.entries()) {
       expect(relativeError(actual[i]!, tensor, floor), `${what} ${i}`).toBeLessThanOrEqual(bound);
     }

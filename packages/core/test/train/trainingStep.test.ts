@@ -4,9 +4,9 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { CompiledEngine } from "../../src/engine/compiled.js";
 import { engineState } from "../../src/engine/state.js";
 import { type HostArray, normal, Parameter, parseViTConfig, useEngine } from "../../src/index.js";
+import { relativeError } from "../../src/testing/index.js";
 import { adamW, adamWLegacy, noDecay, type Optimizer, sgd } from "../../src/train/index.js";
 import { type TrainingStepOptions, trainingStep } from "../../src/train/trainingStep.js";
-import { relativeError } from "../support/error.js";
 import { floats, GivenGradients, Mlp, numbersOf, points, TrainedViT } from "./models.js";
 
 interface Fixture {

@@ -64,6 +64,8 @@ export async function replay(path: string): Promise<Comparison[]> {
   const trained = model.trainableParameters();
   const batches = draws(model, tensors);
   const start = await readAll(trained);
+  const mergedStart = await mergedNumbers(model);
+  const expertsStart = await expertWeights(model, info);
 
   const probe = new Probe(model);
   const losses: number[] = [];
@@ -71,8 +73,7 @@ export async function replay(path: string): Promise<Comparison[]> {
   const compared: Comparison[] = [];
   const probed = async (step: number): Promise<void> => {
     const { logits, grads } = await probe.at(batches[step - 1]!);
-    if (step === 1)
-      compared.push(one("logits of step 1", "output", logits, tensors.get("output.logits")!.data as Float32Array));
+    if (step === 1) compared.push(one("logits of step 1", "output", logits, numbersOf(tensors, "output.logits")));
     if (!info.gradientSteps.includes(step)) return;
     compared.push({
       name: `gradients of step ${step}`,
@@ -94,28 +95,37 @@ export async function replay(path: string): Promise<Comparison[]> {
     rates.push(event.learningRate);
     if (event.step < batches.length) await probed(event.step + 1);
   }
-  const end = await readAll(trained);
   compared.unshift(
     one(
       "losses",
       "loss",
       losses,
-      info.steps.map(({ loss }) => loss),
+      Float64Array.from(info.steps, ({ loss }) => loss),
     ),
     one(
       "learning rates",
       "loss",
       rates,
-      info.steps.map(({ learningRate }) => learningRate),
+      Float64Array.from(info.steps, ({ learningRate }) => learningRate),
     ),
   );
-  compared.push({
-    name: "p10 - p0",
-    kind: "steps",
-    ours: difference(end, start),
-    reference: group(tensors, "delta."),
-  });
-  compared.push(await unowned(model, info, tensors), ...(await merged(model, tensors)));
+  compared.push(
+    {
+      name: "p10 - p0",
+      kind: "steps",
+      ours: difference(await readAll(trained), start),
+      reference: group(tensors, "delta."),
+    },
+    {
+      name: "p10 - p0 of every expert, with what it does not own",
+      kind: "steps",
+      ours: difference(await expertWeights(model, info), expertsStart),
+      reference: new Map([...expertsStart.keys()].map((name) => [name, numbersOf(tensors, `official.delta.${name}`)])),
+    },
+    await evaluated("logits in evaluation", model, tensors),
+    await merged(model, mergedStart, tensors),
+    await evaluated("logits of the merged adapter", model, tensors),
+  );
   model.dispose();
   return compared;
 }
@@ -213,14 +223,9 @@ class Probe {
   }
 }
 
-/** What experts hold in entries that they do not own, which their official tensors show: nothing, or a decayed start. */
-async function unowned(
-  model: PeftModel,
-  { official }: Info,
-  tensors: ReadonlyMap<string, HostTensor>,
-): Promise<Comparison> {
-  const ours = new Map<string, Numbers>();
-  const reference = new Map<string, Numbers>();
+/** The weights of experts as the original has them, by its names: in entries not owned nothing, or a decayed start. */
+async function expertWeights(model: PeftModel, { official }: Info): Promise<Map<string, Numbers>> {
+  const weights = new Map<string, Numbers>();
   for (const [name, { key, expert }] of Object.entries(official)) {
     if (expert === undefined || !key.endsWith(".weight")) continue;
     const side = key.slice(PREFIX.length, -".weight".length);
@@ -228,43 +233,57 @@ async function unowned(
       model.adapterParameters().get(`${side}.${part}`)?.read();
     const [weight, owner] = [(await read("weight"))!, (await read("owner"))!];
     const [initial, decay] = [await read("initial"), await read("experts.decay")];
-    const entry = (j: number): number =>
-      owner[j] === expert ? weight[j]! : initial && decay ? decay[expert]! * initial[j]! : 0;
-    ours.set(
-      `${side}.${expert}`,
-      Array.from(weight, (_, j) => entry(j)),
+    const unowned = (j: number): number => (initial && decay ? decay[expert]! * initial[j]! : 0);
+    weights.set(
+      name,
+      Float64Array.from(weight, (own, j) => (owner[j] === expert ? own : unowned(j))),
     );
-    reference.set(`${side}.${expert}`, tensors.get(`official.final.${name}`)!.data as Float32Array);
   }
-  return { name: "every expert's whole weight", kind: "steps", ours, reference };
+  return weights;
 }
 
-async function merged(model: PeftModel, tensors: ReadonlyMap<string, HostTensor>): Promise<Comparison[]> {
-  const pixelValues = tensors.get("pixels") as HostArray;
-  const logits = async (): Promise<Numbers> => {
-    const output = await model({ pixelValues });
-    const data = (await output.logits.data()).slice() as Float32Array;
-    output.logits.dispose();
-    return data;
-  };
-  const wanted = tensors.get("merged.add.logits")!.data as Float32Array;
-  const evaluated = await logits();
+/** The plain adapter that the experts make, by its keys. */
+async function mergedNumbers(model: PeftModel): Promise<Map<string, ParameterData>> {
   await mergeExperts(model);
-  const weights = group(tensors, "merged.add.");
-  weights.delete("logits");
-  const plain = await readAll(model.adapterParameters("merged"));
+  const numbers = await readAll(model.adapterParameters("merged"));
+  model.deleteAdapter("merged");
+  return numbers;
+}
+
+/** Merges for good, and compares the way that merged tensors went since the start. */
+async function merged(
+  model: PeftModel,
+  start: ReadonlyMap<string, ParameterData>,
+  tensors: ReadonlyMap<string, HostTensor>,
+): Promise<Comparison> {
+  await mergeExperts(model);
+  const end = difference(await readAll(model.adapterParameters("merged")), start);
   model.deleteAdapter("default");
   model.setAdapter("merged");
-  return [
-    one("logits in evaluation", "output", evaluated, wanted),
-    {
-      name: "merged experts",
-      kind: "output",
-      ours: new Map([...weights.keys()].map((key) => [key, plain.get(key.replace(".mosa.", ".bottleneck."))!])),
-      reference: weights,
-    },
-    one("logits of the merged adapter", "output", await logits(), wanted),
-  ];
+  const plainKey = (key: string): string => key.replace(".mosa.", ".bottleneck.");
+  const wanted = [...group(tensors, "merged.add.")].filter(([key]) => key !== "logits");
+  const reference = new Map(wanted.map(([key, data]) => [plainKey(key), data]));
+  return {
+    name: "merged experts, from the start on",
+    kind: "steps",
+    ours: new Map([...reference.keys()].map((key) => [key, end.get(key)!])),
+    reference: difference(reference, start),
+  };
+}
+
+async function evaluated(
+  name: string,
+  model: PeftModel,
+  tensors: ReadonlyMap<string, HostTensor>,
+): Promise<Comparison> {
+  const { logits } = await model({ pixelValues: tensors.get("pixels") as HostArray });
+  const ours = (await logits.data()).slice() as Float32Array;
+  logits.dispose();
+  return one(name, "output", ours, numbersOf(tensors, "merged.add.logits"));
+}
+
+function numbersOf(tensors: ReadonlyMap<string, HostTensor>, name: string): Numbers {
+  return tensors.get(name)!.data as Float32Array;
 }
 
 function one(name: string, kind: Comparison["kind"], ours: Numbers, reference: Numbers): Comparison {
@@ -285,13 +304,10 @@ async function readAll(parameters: ReadonlyMap<string, Parameter>): Promise<Map<
   return numbers;
 }
 
-function difference(
-  end: ReadonlyMap<string, ParameterData>,
-  start: ReadonlyMap<string, ParameterData>,
-): Map<string, Numbers> {
-  return new Map(
-    [...end]
-      .filter(([key]) => !key.endsWith(".decay"))
-      .map(([key, data]) => [key, Float64Array.from(data, (x, i) => x - start.get(key)![i]!)]),
+/** What changed, without the factors of decay, which the original does not have. */
+function difference(end: ReadonlyMap<string, Numbers>, start: ReadonlyMap<string, Numbers>): Map<string, Numbers> {
+  const changes = [...end].map(
+    ([key, data]) => [key, Float64Array.from(data, (x, i) => x - start.get(key)![i]!)] as const,
   );
+  return new Map(changes.filter(([key]) => !key.endsWith(".decay")));
 }

@@ -9,7 +9,7 @@ import { recomputeCheap } from "../../../src/engine/simplify/recompute.js";
 import { absorbSums } from "../../../src/engine/simplify/sums.js";
 import { dropUnused } from "../../../src/engine/simplify/unused.js";
 import { gelu, gradients, linear, Parameter, useEngine } from "../../../src/index.js";
-import { relativeError } from "../../support/error.js";
+import { relativeError } from "../../../src/testing/index.js";
 import { countOf, evaluate, faultsOf, graphOf, kernelsOf, numbers } from "../../support/graphs.js";
 
 beforeAll(async () => {

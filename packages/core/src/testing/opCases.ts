@@ -1,0 +1,122 @@
+// The cases of `fixtures/ops`: differentiable ops with what PyTorch's autograd computes of them in float64.
+
+import { readdirSync } from "node:fs";
+import * as tf from "@tensorflow/tfjs";
+import { compile, gradients, Parameter } from "../engine/index.js";
+import {
+  attention,
+  conv2d,
+  gelu,
+  geluTanh,
+  klDivergence,
+  layerNorm,
+  linear,
+  relu,
+  silu,
+  softmaxCrossEntropy,
+} from "../ops/index.js";
+import { type Fixture, readFixture } from "./fixture.js";
+
+export interface OpInfo {
+  readonly op: string;
+  readonly attrs: Readonly<Record<string, number>>;
+  readonly inputs: readonly string[];
+  /** Inputs whose gradient the fixture holds. */
+  readonly gradients: readonly string[];
+  /** Inputs whose gradient is zero in exact arithmetic, so that its float32 noise has no measure of its own. */
+  readonly zeroGradient: readonly string[];
+}
+
+/** Holds `input.*`, `upstream`, `output` and `grad.*`. */
+export interface OpCase {
+  readonly name: string;
+  readonly fixture: Fixture<OpInfo>;
+}
+
+/** What an op computes, with the gradients by the inputs' names, of the sum of the output times `upstream`. */
+export interface OpResult {
+  readonly output: Float32Array;
+  readonly gradients: ReadonlyMap<string, Float32Array>;
+}
+
+type Inputs = Readonly<Record<string, tf.Tensor>>;
+
+interface ConvAttrs {
+  stride: number;
+  padding: number;
+  dilation: number;
+  groups: number;
+}
+
+const OPS: Readonly<Record<string, (inputs: Inputs, attrs: OpInfo["attrs"]) => tf.Tensor>> = {
+  attention: ({ q, k, v, mask }, { heads, scale }) => attention(q!, k!, v!, { heads: heads!, scale, mask }),
+  conv2d: ({ input, weight, bias }, attrs) => conv2d(input!, weight!, bias, attrs as unknown as ConvAttrs),
+  gelu: ({ input }) => gelu(input!),
+  geluTanh: ({ input }) => geluTanh(input!),
+  // Each side takes the other as given: klDivergence lets no gradient reach its target.
+  klSymmetric: ({ p, q }) => tf.mul(tf.add(klDivergence(p!, q!), klDivergence(q!, p!)), 0.5),
+  layerNorm: ({ input, weight, bias }, { eps }) => layerNorm(input!, weight!, bias!, eps!),
+  linear: ({ input, weight, bias }) => linear(input!, weight!, bias),
+  relu: ({ input }) => relu(input!),
+  silu: ({ input }) => silu(input!),
+  softmaxCrossEntropy: ({ logits, labels }) => softmaxCrossEntropy(logits!, labels!),
+};
+
+/** All cases of a folder, by name. */
+export function readOpCases(folder: string): OpCase[] {
+  return readdirSync(folder)
+    .filter((file) => file.endsWith(".json"))
+    .map((file) => file.slice(0, -".json".length))
+    .sort()
+    .map((name) => ({ name, fixture: readFixture<OpInfo>(folder, name) }));
+}
+
+/**
+ * Evaluates the cases on the engine in use. All are one function, so that an engine makes one graph of them.
+ *
+ * @throws an error for a case of an op that is not here
+ */
+export async function evaluateOps(cases: readonly OpCase[]): Promise<OpResult[]> {
+  const inputs = cases.map(({ fixture }) => inputsOf(fixture));
+  const run = compile(() => cases.map(({ fixture }, i) => apply(fixture, inputs[i]!)));
+  const results = await run();
+  const numbers = await Promise.all(
+    results.map(async ({ output, found }, i) => {
+      const data = await Promise.all([output, ...found].map((tensor) => tensor.data()));
+      const [first, ...rest] = data as Float32Array[];
+      const names = cases[i]!.fixture.info.gradients;
+      return { output: first!, gradients: new Map(names.map((name, k) => [name, rest[k]!])) };
+    }),
+  );
+  tf.dispose(results as unknown as tf.TensorContainer);
+  for (const parameter of inputs.flatMap((named) => [...named.values()])) parameter.dispose();
+  return numbers;
+}
+
+function apply(
+  fixture: Fixture<OpInfo>,
+  inputs: ReadonlyMap<string, Parameter>,
+): { output: tf.Tensor; found: tf.Tensor[] } {
+  const { op, attrs, gradients: wanted } = fixture.info;
+  const fn = OPS[op];
+  if (!fn) throw new Error(`fixtures/ops has the op ${op}, which is not here`);
+  const upstream = fixture.input("upstream");
+  let output: tf.Tensor | undefined;
+  const { gradients: found } = gradients(
+    () => {
+      output = tf.keep(fn(Object.fromEntries([...inputs].map(([name, p]) => [name, p.value()])), attrs));
+      return tf.sum(tf.mul(output, tf.tensor(upstream.data, [...upstream.shape])));
+    },
+    wanted.map((name) => inputs.get(name)!),
+  );
+  return { output: output!, found };
+}
+
+function inputsOf(fixture: Fixture<OpInfo>): Map<string, Parameter> {
+  return new Map(
+    fixture.info.inputs.map((name) => {
+      const { shape, data, dtype } = fixture.input(`input.${name}`);
+      return [name, new Parameter(shape, data, { name, dtype })];
+    }),
+  );
+}
