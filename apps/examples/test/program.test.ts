@@ -5,7 +5,8 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { repeatCommand, resumeCommand } from "../src/command.js";
 import { listenForInterrupt } from "../src/interrupt.js";
-import { type MosaOptions, runMosa } from "../src/mosa/index.js";
+import type { MosaOptions } from "../src/mosa/options.js";
+import { openRunFolder } from "../src/mosa/runFolder.js";
 import { createProgram } from "../src/program.js";
 
 async function parse(...args: string[]): Promise<MosaOptions> {
@@ -21,7 +22,7 @@ async function parse(...args: string[]): Promise<MosaOptions> {
   return parsed!;
 }
 
-const defaults = { perClass: 100, seeds: 1, engine: "compiled", json: false };
+const defaults: MosaOptions = { perClass: 100, seeds: 1, engine: "compiled", json: false };
 
 describe("the command line of the MoSA example", () => {
   it("has the defaults of a run on the shipped pictures", async () => {
@@ -95,19 +96,27 @@ describe("a run folder", () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it("begins with the options and the command that repeats the run", async () => {
+  it("begins with the options and the command that repeats the run, and can be gone on with", async () => {
     const options = { ...defaults, engine: "eager", out: join(folder, "a/b") } as const;
-    expect(await runMosa(options)).toBe(options.out);
-    expect(JSON.parse(readFileSync(join(options.out, "config.json"), "utf8"))).toEqual({
+    const run = await openRunFolder(options);
+    expect(run).toMatchObject({ path: options.out, command: repeatCommand("mosa", options) });
+    expect(JSON.parse(readFileSync(join(options.out, "config.json"), "utf8"))).toMatchObject({
       example: "mosa",
-      options,
-      command: repeatCommand("mosa", options),
+      command: run.command,
     });
+    const again = await openRunFolder({ ...defaults, resume: options.out });
+    expect(again).toMatchObject({ path: options.out, command: run.command, started: run.started });
+    expect(again.options).toMatchObject({ engine: "eager", seeds: 1 });
+  });
+
+  it("of something else is refused", async () => {
+    writeFileSync(join(folder, "config.json"), '{"example": "other"}');
+    await expect(openRunFolder({ ...defaults, resume: folder })).rejects.toMatchObject({ code: "CONFIG_INVALID" });
   });
 
   it("that cannot be written is a coded error", async () => {
     writeFileSync(join(folder, "file"), "");
-    const run = runMosa({ ...defaults, engine: "eager", out: join(folder, "file/run") });
+    const run = openRunFolder({ ...defaults, engine: "eager", out: join(folder, "file/run") });
     await expect(run).rejects.toMatchObject({ code: "FILE_UNWRITABLE" });
   });
 });

@@ -5,15 +5,8 @@ import { onBothEngines } from "./engines.js";
 import type { Row } from "./rows.js";
 import { engineRows, gradientRows, type Measured, outputRows } from "./tensors.js";
 
-/** Cases of what an op cannot do yet: conv2d takes windows side by side alone. */
-const LEFT_OUT = /^conv2d-(3x3|3x3-no-bias|dilation-2|groups-2|stride-2)$/;
-
 export async function ops(fixtures: string): Promise<Row[]> {
-  const all = readOpCases(join(fixtures, "ops"));
-  const cases = all.filter(({ name }) => !LEFT_OUT.test(name));
-  for (const { name } of all.filter((one) => !cases.includes(one))) {
-    console.error(`left out: ops / ${name} (conv2d takes windows side by side alone, so far)`);
-  }
+  const cases = readOpCases(join(fixtures, "ops"));
   const { eager, compiled } = await onBothEngines(() => evaluateOps(cases));
   return cases.flatMap((one, i) => rowsOf(one, compiled[i]!, eager[i]!));
 }

@@ -41,16 +41,9 @@ export interface OpResult {
 
 type Inputs = Readonly<Record<string, tf.Tensor>>;
 
-interface ConvAttrs {
-  stride: number;
-  padding: number;
-  dilation: number;
-  groups: number;
-}
-
 const OPS: Readonly<Record<string, (inputs: Inputs, attrs: OpInfo["attrs"]) => tf.Tensor>> = {
   attention: ({ q, k, v, mask }, { heads, scale }) => attention(q!, k!, v!, { heads: heads!, scale, mask }),
-  conv2d: ({ input, weight, bias }, attrs) => conv2d(input!, weight!, bias, attrs as unknown as ConvAttrs),
+  conv2d: ({ input, weight, bias }, attrs) => conv2d(input!, weight!, bias, attrs),
   gelu: ({ input }) => gelu(input!),
   geluTanh: ({ input }) => geluTanh(input!),
   // Each side takes the other as given: klDivergence lets no gradient reach its target.
