@@ -23,7 +23,7 @@ interface Compiled {
 class DeviceStorage implements Storage {
   constructor(
     readonly device: Device,
-    public handle: Handle,
+    readonly handle: Handle,
     readonly owner: WeakRef<Parameter>,
     readonly engine: CompiledEngine,
   ) {}
@@ -34,11 +34,6 @@ class DeviceStorage implements Storage {
 
   copy(owner: Parameter): Storage {
     return this.engine.hold(this.device.copy(this.handle), owner);
-  }
-
-  replace(handle: Handle): void {
-    this.device.free(this.handle);
-    this.handle = handle;
   }
 
   dispose(): void {
@@ -100,13 +95,10 @@ export class CompiledEngine implements Engine {
     const fetches: Record<string, Fetch> = {};
     for (const { name } of executable.results) fetches[name] = { to: "host" };
     for (const { name, parameter, inPlace } of executable.assignments) {
-      fetches[name] = inPlace ? { to: "over", handle: (parameter.bound() as DeviceStorage).handle } : { to: "new" };
+      fetches[name] = { to: inPlace ? "over" : "replace", handle: (parameter.bound() as DeviceStorage).handle };
     }
-    const result = await this.device.run(executable.key, executable.model, feeds, fetches);
-    for (const { name, parameter, inPlace } of executable.assignments) {
-      if (!inPlace) (parameter.bound() as DeviceStorage).replace(result.handles[name]!);
-    }
-    const tensors = executable.results.map(({ name, spec }) => hostTensor(result.host[name]!, spec));
+    const host = await this.device.run(executable.key, executable.model, feeds, fetches);
+    const tensors = executable.results.map(({ name, spec }) => hostTensor(host[name]!, spec));
     return unflatten(template, tensors);
   }
 

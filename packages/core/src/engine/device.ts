@@ -14,8 +14,11 @@ export type Handle = number;
 
 /** Numbers that go in or out of a run: a tensor on the device, or an array that is copied over. */
 export type Feed = { readonly handle: Handle } | { readonly data: Numbers; readonly spec: Spec };
-/** What becomes of a run's output: numbers for the host, a new tensor on the device, or a tensor's new contents. */
-export type Fetch = { readonly to: "host" } | { readonly to: "new" } | { readonly to: "over"; readonly handle: Handle };
+/**
+ * What becomes of a run's output: numbers for the host, or a tensor's new contents, which are written over the old ones while
+ * the graph runs (`over`) or take their place when it has run (`replace`).
+ */
+export type Fetch = { readonly to: "host" } | { readonly to: "over" | "replace"; readonly handle: Handle };
 
 export interface Device {
   readonly name: string;
@@ -25,16 +28,17 @@ export interface Device {
   download(handle: Handle): Promise<Numbers>;
   copy(handle: Handle): Handle;
   free(handle: Handle): void;
-  /** Makes a session of an ONNX model. The device keeps a bounded number of them and recreates one that it dropped. */
-  run(key: string, model: Uint8Array, feeds: Record<string, Feed>, fetches: Record<string, Fetch>): Promise<RunResult>;
+  /**
+   * Runs an ONNX model; returns the outputs fetched to the host. The device keeps a bounded number of sessions and makes one
+   * again that it dropped.
+   */
+  run(
+    key: string,
+    model: Uint8Array,
+    feeds: Record<string, Feed>,
+    fetches: Record<string, Fetch>,
+  ): Promise<Record<string, Numbers>>;
   close(): Promise<void>;
-}
-
-export interface RunResult {
-  /** Outputs fetched to the host. */
-  readonly host: Record<string, Numbers>;
-  /** Outputs that stay, as new handles. */
-  readonly handles: Record<string, Handle>;
 }
 
 export type Request =
@@ -42,12 +46,16 @@ export type Request =
   | { id: number; op: "download"; handle: Handle }
   | { id: number; op: "copy"; handle: Handle; to: Handle }
   | { id: number; op: "free"; handle: Handle }
-  | { id: number; op: "session"; key: string; model: Uint8Array }
-  | { id: number; op: "run"; key: string; feeds: Record<string, Feed>; fetches: Record<string, Fetch> };
+  | ({ id: number; op: "run"; feeds: Record<string, Feed>; fetches: Record<string, Fetch> } & SessionUse);
 
-export type Reply =
-  | { id: number; ok: true; result?: unknown }
-  | { id: number; ok: false; message: string; unknownSession?: boolean };
+/** Which session a run is for: one that is there, or one to be made, for which another may have to go. */
+export interface SessionUse {
+  readonly key: string;
+  readonly model?: Uint8Array;
+  readonly drop?: string;
+}
+
+export type Reply = { id: number; ok: true; result?: unknown } | { id: number; ok: false; message: string };
 
 export interface WorkerOptions {
   readonly threads: number;
@@ -58,6 +66,33 @@ const HINTS: Partial<Record<WorkerOptions["provider"], string>> = {
   webgpu: 'this needs a GPU with a Vulkan, Metal or Direct3D 12 driver; the engine without one: device: "cpu"',
   cuda: "this needs an NVIDIA GPU and onnxruntime-node's CUDA libraries, which its install script downloads on Linux x64",
 };
+
+/** Sessions kept at once. Each holds its graph and its arena; creating and releasing them leaks natively, so few go. */
+const MAX_SESSIONS = 64;
+
+/**
+ * The sessions that the worker will have when it comes to the next request. They are counted here, so that a model is sent
+ * along with the first run that needs it and requests are done in the order in which they were made.
+ */
+class Sessions {
+  readonly #keys = new Set<string>();
+
+  use(key: string, model: Uint8Array): SessionUse {
+    const known = this.#keys.delete(key);
+    const [oldest] = this.#keys;
+    // At the end: the session used longest ago is the first to go.
+    this.#keys.add(key);
+    if (known) return { key };
+    if (this.#keys.size <= MAX_SESSIONS) return { key, model };
+    this.#keys.delete(oldest!);
+    return { key, model, drop: oldest! };
+  }
+
+  /** Its model could not be opened, perhaps: the next run sends it again. */
+  forget(key: string): void {
+    this.#keys.delete(key);
+  }
+}
 
 /** Opens a device of ONNX Runtime in a worker thread. */
 export function openDevice(provider: WorkerOptions["provider"], threads: number = availableParallelism()): Device {
@@ -74,6 +109,7 @@ export function openDevice(provider: WorkerOptions["provider"], threads: number 
   let failure: Error | undefined;
   let nextId = 0;
   let nextHandle = 0;
+  const sessions = new Sessions();
 
   const settle = (id: number): { resolve: (value: unknown) => void; reject: (error: Error) => void } | undefined => {
     const entry = pending.get(id);
@@ -85,7 +121,6 @@ export function openDevice(provider: WorkerOptions["provider"], threads: number 
   worker.on("message", (reply: Reply) => {
     const entry = settle(reply.id);
     if (reply.ok) entry?.resolve(reply.result);
-    else if (reply.unknownSession) entry?.reject(new UnknownSession());
     else
       entry?.reject(new PeftError("ENGINE_DEVICE_FAILED", reply.message, { place: provider, hint: HINTS[provider] }));
   });
@@ -129,20 +164,11 @@ export function openDevice(provider: WorkerOptions["provider"], threads: number 
     },
     free: (handle) => tell({ op: "free", handle }),
     async run(key, model, feeds, fetches) {
-      // Handles for new outputs are given here, so that both threads count alike.
-      const handles: Record<string, Handle> = {};
-      const named: Record<string, Fetch & { handle?: Handle }> = {};
-      for (const [name, fetch] of Object.entries(fetches)) {
-        if (fetch.to === "new") handles[name] = nextHandle++;
-        named[name] = fetch.to === "new" ? { ...fetch, handle: handles[name]! } : fetch;
-      }
-      const request = { op: "run", key, feeds, fetches: named } as const;
-      const host = await ask<Record<string, Numbers>>(request).catch(async (error) => {
-        if (!(error instanceof UnknownSession)) throw error;
-        await ask({ op: "session", key, model });
-        return ask<Record<string, Numbers>>(request);
+      const session = sessions.use(key, model);
+      return ask<Record<string, Numbers>>({ op: "run", ...session, feeds, fetches }).catch((error: unknown) => {
+        if (session.model) sessions.forget(key);
+        throw error;
       });
-      return { host, handles };
     },
     async close() {
       // Never terminate a worker in a run: wait until it is idle.
@@ -154,5 +180,3 @@ export function openDevice(provider: WorkerOptions["provider"], threads: number 
     },
   };
 }
-
-class UnknownSession extends Error {}

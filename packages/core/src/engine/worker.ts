@@ -2,12 +2,9 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
-import type { Feed, Fetch, Handle, Reply, Request, WorkerOptions } from "./device.js";
+import type { Feed, Handle, Reply, Request, SessionUse, WorkerOptions } from "./device.js";
 import type { Numbers } from "./engine.js";
 import type { Spec } from "./graph.js";
-
-/** Sessions kept at once. Each holds its graph and its arena; creating and releasing them leaks natively, so few go. */
-const MAX_SESSIONS = 64;
 
 const { threads, provider } = workerData as WorkerOptions;
 const tensors = new Map<Handle, ort.Tensor>();
@@ -36,13 +33,17 @@ function inputOf(feed: Feed): ort.Tensor {
   return "handle" in feed ? tensors.get(feed.handle)! : tensorOf(feed.data, feed.spec);
 }
 
-async function openSession(key: string, model: Uint8Array): Promise<void> {
-  if (sessions.size >= MAX_SESSIONS) {
-    const [oldest, session] = sessions.entries().next().value!;
-    sessions.delete(oldest);
-    await session.release();
+/** The session of a run, made first where the run brings its model. */
+async function sessionOf({ key, model, drop }: SessionUse): Promise<ort.InferenceSession> {
+  if (drop !== undefined) {
+    await sessions.get(drop)?.release();
+    sessions.delete(drop);
   }
-  sessions.set(key, await ort.InferenceSession.create(model, SESSION_OPTIONS));
+  // A run that failed brings its model once more.
+  if (model && !sessions.has(key)) sessions.set(key, await ort.InferenceSession.create(model, SESSION_OPTIONS));
+  const session = sessions.get(key);
+  if (!session) throw new Error("the run's session could not be made before");
+  return session;
 }
 
 async function run(request: Extract<Request, { op: "run" }>, session: ort.InferenceSession): Promise<unknown> {
@@ -54,9 +55,9 @@ async function run(request: Extract<Request, { op: "run" }>, session: ort.Infere
   }
   const outputs = await session.run(feeds, fetches);
   const host: Record<string, unknown> = {};
-  for (const [name, fetch] of Object.entries(request.fetches) as [string, Fetch & { handle?: Handle }][]) {
+  for (const [name, fetch] of Object.entries(request.fetches)) {
     if (fetch.to === "host") host[name] = outputs[name]!.data;
-    else if (fetch.to === "new") tensors.set(fetch.handle!, outputs[name]!);
+    else if (fetch.to === "replace") tensors.set(fetch.handle, outputs[name]!);
   }
   return host;
 }
@@ -77,17 +78,8 @@ async function answer(request: Request): Promise<Reply> {
     case "free":
       tensors.delete(request.handle);
       return { id, ok: true };
-    case "session":
-      await openSession(request.key, request.model);
-      return { id, ok: true };
-    case "run": {
-      const session = sessions.get(request.key);
-      if (!session) return { id, ok: false, message: "no such session", unknownSession: true };
-      // Move to the end: the session used longest ago is the first to go.
-      sessions.delete(request.key);
-      sessions.set(request.key, session);
-      return { id, ok: true, result: await run(request, session) };
-    }
+    case "run":
+      return { id, ok: true, result: await run(request, await sessionOf(request)) };
   }
 }
 

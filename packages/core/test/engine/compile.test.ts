@@ -268,3 +268,52 @@ describe("what a compiled function may not do", () => {
     expect(engineInfo()?.engine).toBe("compiled");
   });
 });
+
+describe.each(["compiled", "eager"] as const)("calls under the %s engine that are not waited for", (engine) => {
+  beforeEach(async () => {
+    await (engine === "eager" ? useEngine("eager") : useEngine("compiled"));
+  });
+
+  it("each see the parameters that the one before left, also where an update is not in place", async () => {
+    const [inPlace, turned] = [1, 2].map(() => new Parameter([3], Float32Array.of(1, 2, 3))) as [Parameter, Parameter];
+    const step = compile((x) => {
+      inPlace.assign(tf.add(tf.mul(inPlace.value(), 2), x!));
+      const before = tf.clone(turned.value());
+      turned.assign(tf.reverse(tf.add(before, x!)));
+      return before;
+    });
+    const seen = await Promise.all([1, 2, 3, 4].map((n) => step(floats([n, 0, 0]))));
+    expect(await Promise.all(seen.map(numbersOf))).toEqual([
+      [1, 2, 3],
+      [3, 2, 2],
+      [2, 2, 5],
+      [5, 2, 5],
+    ]);
+    expect([...(await inPlace.read())]).toEqual([42, 32, 48]);
+    expect([...(await turned.read())]).toEqual([5, 2, 9]);
+  });
+
+  it("take their arguments as they are when they are called", async () => {
+    const p = new Parameter([2], Float32Array.of(0, 0));
+    const add = compile((x) => {
+      p.assign(tf.reverse(tf.add(p.value(), x!)));
+      return tf.sum(p.value());
+    });
+    const batch = floats([1, 1]);
+    const calls = [];
+    for (let i = 1; i <= 3; i++) {
+      batch.data.fill(i);
+      calls.push(add(batch));
+    }
+    await Promise.all(calls);
+    expect([...(await p.read())]).toEqual([6, 6]);
+  });
+});
+
+it("a run that fails is an error of the device, after which the engine goes on", async () => {
+  await useEngine("compiled");
+  const pick = compile((x, at) => tf.gather(x!, at!));
+  const at = (index: number): HostArray => ({ data: Int32Array.of(index), shape: [1], dtype: "int32" });
+  await expect(pick(floats([1, 2]), at(7))).rejects.toMatchObject({ code: "ENGINE_DEVICE_FAILED" });
+  expect(await numbersOf(await pick(floats([1, 2]), at(1)))).toEqual([2]);
+});

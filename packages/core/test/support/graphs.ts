@@ -36,7 +36,7 @@ export async function evaluate(graph: Graph): Promise<Float32Array[]> {
   const fetched: Record<string, Fetch> = {};
   const names = [...outputs, ...assignments].map(({ name }) => name);
   for (const name of names) fetched[name] = { to: "host" };
-  const { host } = await device.run(key, model, fed, fetched);
+  const host = await device.run(key, model, fed, fetched);
   return names.map((name) => host[name] as Float32Array);
 }
 

@@ -326,7 +326,7 @@ it.each([
   run.mockRestore();
   const assigned = model.parameters().size + training.state.size;
   expect(fetches.filter((to) => to === "over")).toHaveLength(assigned);
-  expect(fetches.filter((to) => to === "new")).toEqual([]);
+  expect(fetches.filter((to) => to === "replace")).toEqual([]);
   training.dispose();
 });
 
