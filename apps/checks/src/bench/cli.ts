@@ -50,10 +50,16 @@ async function bench(suite: string, options: Options): Promise<void> {
     if (typeof torch === "string") notes.add(torch);
     const ours = oursCommand(root, suite, [row.name, ...args]);
     const commands = { ours, torch: typeof torch === "string" ? null : torch };
-    const samples = await alternate(row.kind, commands, options.pairs, (pair) => {
-      console.error(`${row.name}: ${pair === 0 ? "warm" : `${pair} of ${options.pairs}`}`);
-    });
-    results.push(resultRow(row, samples));
+    try {
+      const samples = await alternate(row.kind, commands, options.pairs, (pair) => {
+        console.error(`${row.name}: ${pair === 0 ? "warm" : `${pair} of ${options.pairs}`}`);
+      });
+      results.push(resultRow(row, samples));
+    } catch (error) {
+      // The other rows took minutes to measure and are worth having.
+      notes.add(`${row.name} failed: ${error instanceof Error ? error.message : error}`);
+      process.exitCode = 1;
+    }
   }
   const document = { processor, rows: results };
   if (options.json) for (const note of notes) console.error(note);

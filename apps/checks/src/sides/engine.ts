@@ -10,6 +10,7 @@ import {
   type PeftConfig,
   parseViTConfig,
   trainingStep,
+  useEngine,
   ViTForImageClassification,
 } from "@peft/core";
 import { serve } from "./protocol.js";
@@ -68,7 +69,7 @@ function batchOf(size: number) {
 async function serveLoading(checkpoint: string, read: boolean): Promise<void> {
   let model: ViTForImageClassification | undefined;
   await serve({
-    setup: async () => {},
+    setup: () => useEngine("compiled"),
     async step() {
       model?.dispose();
       model = await ViTForImageClassification.fromPretrained(checkpoint);
