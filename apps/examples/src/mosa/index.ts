@@ -19,7 +19,7 @@ export { ENGINES, type MosaOptions } from "./options.js";
 
 const BATCH = 32;
 /** The pictures of the repository are more, and for a first look; other data are for a comparison. */
-const EPOCHS = { shipped: 10, data: 30 };
+const EPOCHS = { shipped: 10, data: 60 };
 /** The pure JavaScript engine needs seconds for a batch of four. */
 const EAGER = { batch: 4, epochs: 1 };
 
