@@ -19,7 +19,7 @@ export { ENGINES, type MosaOptions } from "./options.js";
 
 const BATCH = 32;
 /** The pictures of the repository are more, and for a first look; other data are for a comparison. */
-const EPOCHS = { shipped: 10, data: 60 };
+const EPOCHS = { shipped: 20, data: 60 };
 /** The pure JavaScript engine needs seconds for a batch of four. */
 const EAGER = { batch: 4, epochs: 1 };
 
@@ -104,11 +104,15 @@ async function compare(run: RunFolder, setting: Setting, engine: string): Promis
   console.log(`\n${formatTable(summary.methods, { color: process.stdout.isTTY })}`);
   console.log(`\nMoSA's ${parameters}`);
   console.log(
-    `Saved, loaded into a fresh host, experts merged: logits differ by ${differences.merged.toExponential(1)} at most` +
-      ` (the bare host's by ${differences.bare.toFixed(2)}).`,
+    `Saved, loaded into a fresh host, experts merged: the logits ${difference(differences.merged)}` +
+      ` (the bare host's differ by up to ${differences.bare.toFixed(2)}).`,
   );
   console.log(`\nWhat is in a few test pictures:\n${lines.map((line) => `  ${line}`).join("\n")}`);
   console.log(`\nEverything is in ${path}: summary.json, curves.svg, sheet.png, adapter/`);
+}
+
+function difference(largest: number): string {
+  return largest === 0 ? "are the same to the bit" : `differ by ${largest.toExponential(1)} at most`;
 }
 
 function summarize(run: RunFolder, pictures: Pictures, results: readonly Result[], engine: string): RunSummary {
