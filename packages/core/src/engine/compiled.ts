@@ -9,6 +9,7 @@ import { type DrawRequest, fill, type RandomKey } from "./draw.js";
 import { type Executable, emit } from "./emit.js";
 import type { Argument, CompiledState, Engine, EngineInfo, Numbers, Outputs } from "./engine.js";
 import type { DType, Spec } from "./graph.js";
+import { Holdings } from "./holdings.js";
 import { flatten, unflatten } from "./outputs.js";
 import type { Parameter, ParameterData, Storage } from "./parameter.js";
 import { simplify } from "./simplify/index.js";
@@ -24,8 +25,7 @@ class DeviceStorage implements Storage {
   constructor(
     readonly device: Device,
     readonly handle: Handle,
-    readonly owner: WeakRef<Parameter>,
-    readonly engine: CompiledEngine,
+    readonly holdings: Holdings<DeviceStorage>,
   ) {}
 
   async read(): Promise<ParameterData> {
@@ -33,19 +33,19 @@ class DeviceStorage implements Storage {
   }
 
   copy(owner: Parameter): Storage {
-    return this.engine.hold(this.device.copy(this.handle), owner);
+    const copy = new DeviceStorage(this.device, this.device.copy(this.handle), this.holdings);
+    return this.holdings.add(copy, owner);
   }
 
   dispose(): void {
-    this.engine.forget(this);
+    this.holdings.remove(this);
     this.device.free(this.handle);
   }
 }
 
 export class CompiledEngine implements Engine {
   readonly info: EngineInfo;
-  readonly #bound = new Set<DeviceStorage>();
-  readonly #forgotten = new FinalizationRegistry<DeviceStorage>((storage) => storage.dispose());
+  readonly #holdings = new Holdings<DeviceStorage>();
 
   constructor(readonly device: Device) {
     this.info = { engine: "compiled", device: device.name, threads: device.threads };
@@ -54,28 +54,11 @@ export class CompiledEngine implements Engine {
   bind(parameter: Parameter): Storage {
     const spec: Spec = { shape: parameter.shape, dtype: parameter.dtype };
     const handle = this.device.upload(parameter.takeHost(), spec);
-    return this.hold(handle, parameter);
-  }
-
-  /** Keeps account of a tensor on the device that belongs to a parameter. */
-  hold(handle: Handle, owner: Parameter): DeviceStorage {
-    const storage = new DeviceStorage(this.device, handle, new WeakRef(owner), this);
-    this.#bound.add(storage);
-    this.#forgotten.register(owner, storage);
-    return storage;
-  }
-
-  forget(storage: DeviceStorage): void {
-    this.#bound.delete(storage);
+    return this.#holdings.add(new DeviceStorage(this.device, handle, this.#holdings), parameter);
   }
 
   async release(): Promise<void> {
-    for (const storage of [...this.#bound]) {
-      const parameter = storage.owner.deref();
-      const host = parameter ? await storage.read() : undefined;
-      storage.dispose();
-      if (host) parameter?.rebind({ host });
-    }
+    await this.#holdings.release();
     await this.device.close();
   }
 

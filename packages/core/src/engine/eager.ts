@@ -4,13 +4,13 @@
 import * as tf from "@tensorflow/tfjs";
 import { type Distribution, drawDType, fill, type RandomKey } from "./draw.js";
 import type { Argument, CompiledState, Engine, EngineInfo, Outputs } from "./engine.js";
+import { Holdings } from "./holdings.js";
 import type { Parameter, ParameterData, Storage } from "./parameter.js";
 
 class TensorStorage implements Storage {
   constructor(
     public current: tf.Tensor,
-    readonly owner: WeakRef<Parameter>,
-    readonly engine: EagerEngine,
+    readonly holdings: Holdings<TensorStorage>,
   ) {}
 
   tensor(): tf.Tensor {
@@ -28,19 +28,18 @@ class TensorStorage implements Storage {
   }
 
   copy(owner: Parameter): Storage {
-    return this.engine.hold(tf.keep(tf.clone(this.current)), owner);
+    return this.holdings.add(new TensorStorage(tf.keep(tf.clone(this.current)), this.holdings), owner);
   }
 
   dispose(): void {
-    this.engine.forget(this);
+    this.holdings.remove(this);
     this.current.dispose();
   }
 }
 
 export class EagerEngine implements Engine {
   readonly info: EngineInfo;
-  readonly #bound = new Set<TensorStorage>();
-  readonly #forgotten = new FinalizationRegistry<TensorStorage>((storage) => storage.dispose());
+  readonly #holdings = new Holdings<TensorStorage>();
   /** Sites drawn from in the call in progress; undefined outside a call. */
   #call: { key: RandomKey; sites: Map<string, number> } | undefined;
 
@@ -50,28 +49,11 @@ export class EagerEngine implements Engine {
 
   bind(parameter: Parameter): Storage {
     const tensor = tf.keep(tf.tensor(parameter.takeHost(), [...parameter.shape], parameter.dtype));
-    return this.hold(tensor, parameter);
-  }
-
-  /** Keeps account of a tensor that belongs to a parameter. */
-  hold(tensor: tf.Tensor, owner: Parameter): TensorStorage {
-    const storage = new TensorStorage(tensor, new WeakRef(owner), this);
-    this.#bound.add(storage);
-    this.#forgotten.register(owner, storage);
-    return storage;
-  }
-
-  forget(storage: TensorStorage): void {
-    this.#bound.delete(storage);
+    return this.#holdings.add(new TensorStorage(tensor, this.#holdings), parameter);
   }
 
   async release(): Promise<void> {
-    for (const storage of [...this.#bound]) {
-      const parameter = storage.owner.deref();
-      const host = parameter ? await storage.read() : undefined;
-      storage.dispose();
-      if (host) parameter?.rebind({ host });
-    }
+    await this.#holdings.release();
   }
 
   async call(state: CompiledState, args: readonly Argument[], key: RandomKey): Promise<Outputs> {
