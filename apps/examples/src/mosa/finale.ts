@@ -69,7 +69,8 @@ export async function nameSome(
     const best = found[0]!;
     const picture = await toPng(image);
     tiles.push({ picture, label: classes[label]!, predicted: best.label, score: best.score });
-    if (i % Math.ceil(count / PRINTED) === 0) lines.push(`${id}: ${found.map(describe).join(", ")} (it is ${classes[label]})`);
+    if (i % Math.ceil(count / PRINTED) === 0)
+      lines.push(`${id}: ${found.map(describe).join(", ")} (it is ${classes[label]})`);
   }
   return { lines, sheet: await renderSheet({ title: "MoSA on test pictures", tiles }) };
 }
