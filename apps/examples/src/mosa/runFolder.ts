@@ -1,8 +1,7 @@
 // The folder that a run leaves behind, and what is needed to go on with it.
 
-import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { PeftError, readJson, writeJson } from "@peft/core";
+import { makeFolder, PeftError, readJson, writeJson } from "@peft/core";
 import * as v from "valibot";
 import { repeatCommand } from "../command.js";
 import { ENGINES, type MosaOptions } from "./options.js";
@@ -44,12 +43,7 @@ export async function openRunFolder(options: MosaOptions): Promise<RunFolder> {
   if (kept.data !== undefined) kept.data = resolve(kept.data);
   const started = new Date().toISOString();
   const command = repeatCommand("mosa", options);
-  try {
-    await mkdir(path, { recursive: true });
-  } catch (cause) {
-    const hint = "name a folder that can be written with --out";
-    throw new PeftError("FILE_UNWRITABLE", "the run folder cannot be made", { place: path, hint, cause });
-  }
+  await makeFolder(path);
   await writeJson(join(path, CONFIG), { example: "mosa", started, command, options: kept });
   return { path, options, command, started };
 }

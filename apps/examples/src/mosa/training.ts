@@ -18,7 +18,7 @@ import {
   writeJson,
 } from "@peft/core";
 import { mosaRecipe } from "@peft/mosa";
-import { type CurvePoint, startProgress } from "../report/index.js";
+import { type CurvePoint, type Progress, startProgress } from "../report/index.js";
 import { HOST_FOLDER } from "./assets.js";
 import type { Method } from "./methods.js";
 import type { Pictures } from "./pictures.js";
@@ -101,21 +101,24 @@ export async function train(
   );
   const points: CurvePoint[] = [];
   let stepsPerSecond = 0;
-  const progress = startProgress({ label: `${method.name}, seed ${seed}`, total: epochs * source.batchesPerEpoch });
+  let progress: Progress | undefined;
   try {
     for await (const event of trainer.run({ signal })) {
       const point = { method: method.name, seed };
-      if (event.type === "step") {
+      if (event.type === "start") {
+        const label = `${method.name}, seed ${seed}`;
+        progress = startProgress({ label, total: event.totalSteps, done: event.step });
+      } else if (event.type === "step") {
         points.push({ ...point, step: event.step, split: "train", loss: event.loss });
         stepsPerSecond = event.stepsPerSecond;
-        progress.update(event.step, `loss ${event.loss.toFixed(3)}`);
+        progress?.update(event.step, `loss ${event.loss.toFixed(3)}`);
       } else if (event.type === "evaluation") {
         const { loss, accuracy } = event.metrics;
         points.push({ ...point, step: event.step, split: "validation", loss, accuracy });
       }
     }
   } finally {
-    progress.stop();
+    progress?.stop();
   }
   const { accuracy } = await evaluate(model, testLoader(setting), { signal });
   const { trainable } = model.getNbTrainableParameters();

@@ -1,7 +1,6 @@
 // Pretrains the small vision transformer that the examples adapt: on six classes of CIFAR-10, so that the other four stay
 // unseen. Resumable; about half an hour on two processors.
 
-import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import {
   adamW,
@@ -13,6 +12,7 @@ import {
   filterClasses,
   HALF_NORMALIZATION,
   type ImageDataset,
+  makeFolder,
   noDecay,
   PeftError,
   parseViTConfig,
@@ -30,7 +30,7 @@ import {
 } from "@peft/core";
 import { resumeCommand } from "../command.js";
 import { listenForInterrupt } from "../interrupt.js";
-import { startProgress } from "../report/index.js";
+import { type Progress, startProgress } from "../report/index.js";
 
 /** The classes that the host learns; the example adapts it to the other four. */
 export const PRETRAINING_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog"] as const;
@@ -99,22 +99,25 @@ export async function pretrain(options: PretrainOptions): Promise<string> {
     logEvery: 20,
   });
 
-  await mkdir(out, { recursive: true });
+  await makeFolder(out);
   const interrupt = listenForInterrupt({
     onInterrupt: () => console.error(`stopping; go on with: ${resumeCommand("pretrain", out)}`),
   });
-  const progress = startProgress({ label: "pretraining", total: options.epochs * Math.floor(train.length / BATCH) });
+  let progress: Progress | undefined;
   let validated = "";
   try {
     for await (const event of trainer.run({ signal: interrupt.signal })) {
-      if (event.type === "step") progress.update(event.step, `loss ${event.loss.toFixed(3)}${validated}`);
+      if (event.type === "start") {
+        progress = startProgress({ label: "pretraining", total: event.totalSteps, done: event.step });
+      }
+      if (event.type === "step") progress?.update(event.step, `loss ${event.loss.toFixed(3)}${validated}`);
       if (event.type === "evaluation") {
         validated = `  validation ${(100 * (event.metrics.accuracy ?? 0)).toFixed(1)} %`;
         console.error(`epoch ${event.epoch + 1}${validated}`);
       }
     }
   } finally {
-    progress.stop();
+    progress?.stop();
     interrupt.release();
   }
   return saveHalf(model, join(out, "model"));
@@ -158,7 +161,7 @@ async function saveHalf(model: ViTForImageClassification, folder: string): Promi
       data: toFloat16(data),
     });
   }
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await writeCheckpoint(folder, tensors);
   await writeJson(join(folder, "config.json"), { ...serializeViTConfig(model.config), torch_dtype: "float16" });
   const { mean, std } = HALF_NORMALIZATION;

@@ -109,8 +109,8 @@ function panel(methods: string[], lastStep: number, means: Mean[], label: string
     x: { label: "step", labelAnchor: "center", labelArrow: "none", domain: [0, lastStep], nice: true, ticks: 6 },
     y: { label, labelArrow: "none", grid: true, nice: true, percent, zero: false, tickSize: 0 },
     marks: [
-      Plot.areaY(means, { x: "step", y1: "low", y2: "high", fill: "method", fillOpacity: 0.14 }),
-      Plot.lineY(means, { x: "step", y: "mean", stroke: "method", strokeWidth: 2, curve: "monotone-x" }),
+      Plot.areaY(means, { x: "step", y1: "low", y2: "high", z: "method", fill: "method", fillOpacity: 0.14 }),
+      Plot.lineY(means, { x: "step", y: "mean", z: "method", stroke: "method", strokeWidth: 2, curve: "monotone-x" }),
       Plot.dot(lastOf(means), { x: "step", y: "mean", fill: "method", r: 3 }),
     ],
   });

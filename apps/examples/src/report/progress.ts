@@ -9,6 +9,8 @@ export interface ProgressOptions {
   label: string;
   /** How many steps it takes. */
   total: number;
+  /** Steps done before, where work is gone on with. Default 0. */
+  done?: number;
   /** What a step is called in the rate. Default "steps". */
   unit?: string;
   stream?: NodeJS.WriteStream;
@@ -42,7 +44,7 @@ function bar(options: ProgressOptions, stream: NodeJS.WriteStream): Progress {
     },
     cliProgress.Presets.shades_classic,
   );
-  single.start(options.total, 0, { text: "" });
+  single.start(options.total, options.done ?? 0, { text: "" });
   return {
     update: (done, detail) => single.update(done, { text: describe(done, detail) }),
     stop: () => single.stop(),
@@ -63,12 +65,17 @@ function lines(options: ProgressOptions, stream: NodeJS.WriteStream): Progress {
   };
 }
 
-// "120/400  3.2 steps/s  1m28s left  loss 0.41"; the rate is that of the whole work so far.
-function describer({ total, unit = "steps", now = performance.now.bind(performance) }: ProgressOptions) {
+// "120/400  3.2 steps/s  1m28s left  loss 0.41"; the rate is that of what was done since the start.
+function describer({
+  total,
+  done: before = 0,
+  unit = "steps",
+  now = performance.now.bind(performance),
+}: ProgressOptions) {
   const start = now();
   return (done: number, detail?: string) => {
     const seconds = (now() - start) / 1000;
-    const rate = seconds > 0 ? done / seconds : 0;
+    const rate = seconds > 0 ? (done - before) / seconds : 0;
     const parts = [`${done}/${total}`];
     if (rate > 0) parts.push(`${rate.toPrecision(3)} ${unit}/s`);
     if (rate > 0 && done < total) parts.push(`${formatDuration((total - done) / rate)} left`);

@@ -2,9 +2,10 @@
 // renamed, which is one step for the file system.
 
 import { randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { unwritable } from "./fileErrors.js";
+import { makeFolder } from "./makeFolder.js";
 
 /** One write to the operating system stays below 2 GiB, the most that Linux takes at once. */
 const WRITE_BYTES = 2 ** 30;
@@ -25,7 +26,7 @@ export async function writeAtomically(path: string, pieces: Iterable<Uint8Array>
   const temporary = join(folder, `.${basename(path).slice(0, 100)}.${randomBytes(6).toString("hex")}.tmp`);
   let handle: FileHandle | undefined;
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     handle = await open(temporary, "wx");
     for (const piece of pieces) await writeFully(handle, piece);
     await handle.sync();

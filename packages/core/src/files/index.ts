@@ -11,6 +11,7 @@ export {
   tensorFromBuffer,
 } from "./hostTensor.js";
 export { readJson, type WriteJsonOptions, writeJson } from "./json.js";
+export { makeFolder } from "./makeFolder.js";
 export {
   openSafetensors,
   type ParsedSafetensors,

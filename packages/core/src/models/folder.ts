@@ -1,9 +1,10 @@
 // Folders of models on disk: finding the one that is meant, and writing one so that it is seen whole or not at all.
 
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import { readdir, rename, rm, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { PeftError } from "../errors.js";
+import { makeFolder } from "../files/index.js";
 
 /** A name on the Hugging Face hub: owner/name. */
 const HUB_ID = /^[\w-][\w.-]*\/[\w.-]+$/;
@@ -47,7 +48,7 @@ export async function writeTogether(
 ): Promise<void> {
   const aside = join(directory, `.${randomBytes(6).toString("hex")}.tmp`);
   try {
-    await mkdir(aside, { recursive: true });
+    await makeFolder(aside);
     await write(aside);
     const files = (await readdir(aside)).filter((file) => file !== marker);
     await rm(join(directory, marker), { force: true });

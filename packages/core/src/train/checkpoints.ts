@@ -3,12 +3,12 @@
 // place and renamed, so that it is there whole or not at all.
 
 import { randomBytes } from "node:crypto";
-import { access, mkdir, rename, rm } from "node:fs/promises";
+import { access, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import * as v from "valibot";
 import type { Parameter } from "../engine/index.js";
 import { PeftError } from "../errors.js";
-import { type HostTensor, readJson, readSafetensors, writeJson, writeSafetensors } from "../files/index.js";
+import { type HostTensor, makeFolder, readJson, readSafetensors, writeJson, writeSafetensors } from "../files/index.js";
 import type { Best } from "./events.js";
 
 const STATE_FILE = "trainer_state.json";
@@ -73,7 +73,7 @@ export async function writeTrainingCheckpoint(
   const beside = `${besides(folder)}.${randomBytes(6).toString("hex")}.tmp`;
   const previous = previousOf(folder);
   try {
-    await mkdir(beside, { recursive: true });
+    await makeFolder(beside);
     await writeSafetensors(join(beside, TENSORS_FILE), tensors);
     await writeJson(join(beside, STATE_FILE), { version: VERSION, ...state });
     // A folder cannot be renamed over another one: the old one is kept under another name until the new one is there.

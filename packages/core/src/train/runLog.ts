@@ -1,8 +1,9 @@
 // log.jsonl: one line of JSON for each event of a run, with the time at which it happened.
 
-import { mkdir, open } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { PeftError } from "../errors.js";
+import { makeFolder } from "../files/index.js";
 import type { TrainingEvent } from "./events.js";
 
 export const LOG_FILE = "log.jsonl";
@@ -20,7 +21,7 @@ export interface RunLog {
 export async function openRunLog(folder: string): Promise<RunLog> {
   const path = join(folder, LOG_FILE);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     const handle = await open(path, "a");
     return {
       // One write of a whole line to a file opened for appending: a reader never sees half of one.
