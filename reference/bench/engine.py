@@ -1,7 +1,7 @@
 """The PyTorch side of `pnpm bench engine`: one row in one process, driven line by line over stdin and stdout.
 
 After building and running the first step it prints `{"ready": true, "load_s", "first_step_s"}`. Then every line `step` on
-stdin runs one step and prints `{"time_s"}`; `quit`, or the end of stdin, prints `{"peak_mb"}` (VmHWM / 1024) and ends.
+stdin runs one step and prints `{"time_s"}`; `quit`, or the end of stdin, prints `{"peak_mb"}` (VmHWM in MB of 10^6 bytes) and ends.
 A step is forward, backward, clipping of the global norm to 1 and AdamW, in float32 with torch's defaults (eager, SDPA
 attention). Importing is in none of the times.
 """
@@ -144,7 +144,7 @@ def say(**message) -> None:
 
 def peak_mb() -> float:
     with open("/proc/self/status") as status:
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read()).group(1)) / 1024
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read()).group(1)) * 1024 / 1e6
 
 
 def main() -> None:

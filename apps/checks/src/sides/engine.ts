@@ -44,8 +44,9 @@ async function serveTraining(name: string): Promise<void> {
     async setup() {
       const id2label = Object.fromEntries(Array.from({ length: CLASSES }, (_, i) => [String(i), `class ${i}`]));
       const host = new ViTForImageClassification(parseViTConfig({ ...SIZES[size], id2label }, name));
-      // Made here as in PyTorch, not at the first step.
-      for (const parameter of host.parameters().values()) parameter.adopt(await parameter.read());
+      // Made here as in PyTorch, not at the first step; ones and zeros stay as they are, being cheap.
+      for (const parameter of host.parameters().values())
+        if (parameter.shape.length > 1) parameter.adopt(noise(parameter.size));
       const model = getPeftModel(host, METHODS[method]!());
       const step = trainingStep(model, { optimizer: adamW(), weightDecay: 0.01, clipNorm: 1 });
       return { step, inputs: batchOf(Number(batch)), steps: 0 };
@@ -55,6 +56,16 @@ async function serveTraining(name: string): Promise<void> {
       if (!Number.isFinite(loss)) throw new Error(`the loss is ${loss}`);
     },
   });
+}
+
+/** Numbers of the size of a new model's weights. */
+function noise(length: number): Float32Array {
+  const numbers = new Float32Array(length);
+  for (let i = 0, word = length; i < length; i++) {
+    word = (Math.imul(word, 1664525) + 1013904223) >>> 0;
+    numbers[i] = (word / 2 ** 32 - 0.5) * 0.07;
+  }
+  return numbers;
 }
 
 function batchOf(size: number) {

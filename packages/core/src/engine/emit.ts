@@ -41,6 +41,9 @@ export class Emitter {
   readonly initializers: OnnxTensor[] = [];
   readonly #names = new Map<number, string>();
   readonly #constants = new Map<string, string>();
+  readonly #made = new Map<string, unknown>();
+  /** What a reshaped tensor is a view of. */
+  readonly #views = new Map<string, { readonly name: string; readonly shape: string }>();
   #next = 0;
 
   /** The ONNX name of a value that is already there. */
@@ -104,6 +107,22 @@ export class Emitter {
   reshape(name: string, shape: readonly number[]): string {
     // Without `allowzero`, a 0 means the input's own dimension.
     return this.op("Reshape", [name, this.ints(shape)], shape.includes(0) ? { allowzero: 1n } : {});
+  }
+
+  /** A tensor of shape `from` as one of shape `to`; seen as it was again, it is the tensor itself. */
+  view(name: string, from: readonly number[], to: readonly number[]): string {
+    if (from.length === to.length && from.every((dimension, i) => dimension === to[i])) return name;
+    const source = this.#views.get(name);
+    if (source?.shape === to.join()) return source.name;
+    const seen = this.reshape(name, to);
+    this.#views.set(seen, { name, shape: from.join() });
+    return seen;
+  }
+
+  /** What `make` writes, written once for a key: where kernels of a forward and a backward pass need the same. */
+  once<Names>(key: string, make: () => Names): Names {
+    if (!this.#made.has(key)) this.#made.set(key, make());
+    return this.#made.get(key) as Names;
   }
 
   cast(name: string, type: OnnxType): string {

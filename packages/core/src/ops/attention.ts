@@ -10,8 +10,11 @@ import { PeftError } from "../errors.js";
 /** [batch, tokens, heads * width] as [batch, heads, tokens, width]. */
 function emitSplit(e: Emitter, value: Value, heads: number): string {
   const [batch, tokens, width] = value.shape as [number, number, number];
-  const apart = e.reshape(e.of(value), [batch, tokens, heads, width / heads]);
-  return e.op("Transpose", [apart], { perm: [0n, 2n, 1n, 3n] });
+  // Once for the forward and the backward pass, which then keep this form of the value and not the other.
+  return e.once(`heads ${heads} of ${value.id}`, () => {
+    const apart = e.reshape(e.of(value), [batch, tokens, heads, width / heads]);
+    return e.op("Transpose", [apart], { perm: [0n, 2n, 1n, 3n] });
+  });
 }
 
 function emitJoin(e: Emitter, name: string, shape: readonly number[]): string {

@@ -2,6 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import type { Emitter } from "../engine/emit.js";
+import type { Value } from "../engine/graph.js";
 import { defineOp } from "../engine/op.js";
 import { PeftError } from "../errors.js";
 
@@ -15,6 +16,14 @@ function emitNorm(
 ): string[] {
   const attributes = { axis: -1n, epsilon: eps };
   return e.multi("LayerNormalization", bias ? [x, weight, bias] : [x, weight], outputs, { attributes });
+}
+
+/** (x - mean) / sqrt(var + eps) and 1 / sqrt(var + eps), once for the gradients that need them. */
+function emitNormal(e: Emitter, x: Value, eps: number): { normal: string; rstd: string } {
+  return e.once(`normal ${eps} of ${x.id}`, () => {
+    const [normal, , rstd] = emitNorm(e, e.of(x), ones(e, x.shape.at(-1)!), undefined, eps, 3);
+    return { normal: normal!, rstd: rstd! };
+  });
 }
 
 function ones(e: Emitter, length: number): string {
@@ -52,8 +61,7 @@ const norm = defineOp({
 const standardize = defineOp({
   name: "PeftStandardize",
   infer: ({ x }) => x!,
-  emit: ({ inputs, attrs }, e) =>
-    emitNorm(e, e.of(inputs.x!), ones(e, inputs.x!.shape.at(-1)!), undefined, attrs.eps as number, 1),
+  emit: ({ inputs, attrs }, e) => emitNormal(e, inputs.x!, attrs.eps as number).normal,
   rows: () => ["x"],
   eager: ({ x }, { eps }) => moments(x!, eps as number).normal,
 });
@@ -63,8 +71,7 @@ const inputGradient = defineOp({
   name: "PeftLayerNormInputGradient",
   infer: ({ x }) => x!,
   emit: ({ inputs, attrs }, e) => {
-    const width = inputs.x!.shape.at(-1)!;
-    const [normal, , rstd] = emitNorm(e, e.of(inputs.x!), ones(e, width), undefined, attrs.eps as number, 3);
+    const { normal, rstd } = emitNormal(e, inputs.x!, attrs.eps as number);
     const axes = e.ints([-1]);
     const g = e.op("Mul", [e.of(inputs.dy!), e.of(inputs.weight!)]);
     const mean = e.op("ReduceMean", [g, axes], { keepdims: 1n });

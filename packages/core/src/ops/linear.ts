@@ -14,7 +14,7 @@ function asMatrix(shape: readonly number[]): [number, number] {
 }
 
 function matrix(e: Emitter, name: string, shape: readonly number[]): string {
-  return shape.length === 2 ? name : e.reshape(name, asMatrix(shape));
+  return e.view(name, shape, asMatrix(shape));
 }
 
 /**
@@ -30,9 +30,9 @@ const product = defineOp({
   emit: ({ inputs, attrs, outputs }, e) => {
     const { x, weight, c } = inputs;
     const operands = [matrix(e, e.of(x!), x!.shape), e.of(weight!)];
-    if (c) operands.push(c.shape.length <= 2 ? e.of(c) : e.reshape(e.of(c), asMatrix(c.shape)));
+    if (c) operands.push(c.shape.length === 1 ? e.of(c) : matrix(e, e.of(c), c.shape));
     const y = e.op("Gemm", operands, { transB: attrs.transposed ? 1n : 0n });
-    return outputs[0]!.shape.length === 2 ? y : e.reshape(y, outputs[0]!.shape);
+    return e.view(y, asMatrix(outputs[0]!.shape), outputs[0]!.shape);
   },
   rows: (node: Node) =>
     elementwiseRows(node).filter((name) => name !== "weight" && (name !== "c" || node.inputs.c!.shape.length > 1)),
