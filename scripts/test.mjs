@@ -1,4 +1,5 @@
-// `npm test`: every suite of the workspace, from a fresh clone with Node and npm alone. Arguments go to vitest.
+// `npm test`: every suite of the workspace, from a fresh clone with Node and npm alone. `--filter PACKAGE` runs
+// one package's; other arguments go to vitest.
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { countTests, summaryLines } from "./tests.mjs";
@@ -15,7 +16,8 @@ rmSync(report, { force: true });
 // Not through pnpm: a Ctrl-C must reach vitest itself.
 const vitest = [join(root, "node_modules/vitest/vitest.mjs"), "run"];
 const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-const code = await runForeground([process.execPath, [...vitest, ...reporters, ...process.argv.slice(2)]]);
+const args = process.argv.slice(2).map((argument) => (argument === "--filter" ? "--project" : argument));
+const code = await runForeground([process.execPath, [...vitest, ...reporters, ...args]]);
 const reports = existsSync(report) ? [JSON.parse(readFileSync(report, "utf8"))] : [];
 const count = countTests(reports);
 const ran = count.passed + count.failed > 0;

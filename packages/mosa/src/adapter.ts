@@ -66,8 +66,6 @@ export class MosaAdapter extends Layer {
 
   override forward(x: tf.Tensor): tf.Tensor {
     const inner = this.dropout.forward(this.#activation(this.down.forward(this.norm?.forward(x) ?? x)));
-    if (this.up instanceof SplitLinear) return this.up.forward(inner, this.#scale);
-    const y = this.up.forward(inner);
-    return this.#scale === 1 ? y : tf.mul(y, this.#scale);
+    return this.up.forward(inner, this.#scale);
   }
 }

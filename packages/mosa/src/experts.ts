@@ -81,8 +81,7 @@ export class SplitLinear extends Module {
   override forward(x: tf.Tensor, scale = 1): tf.Tensor {
     if (isTraining()) return this.#forward(x, this.#chosen ?? this.draw(1), scale);
     const { weight, bias } = mergedExperts({ ...this, ...this.experts });
-    const y = linear(x, weight, bias);
-    return scale === 1 ? y : tf.mul(y, scale);
+    return linear(x, weight, bias, scale);
   }
 
   #forward(x: tf.Tensor, experts: tf.Tensor, scale: number): tf.Tensor {

@@ -31,7 +31,8 @@ export class Linear extends Layer {
     if (bias) this.bias = Parameter.zeros([outFeatures]);
   }
 
-  override forward(x: tf.Tensor): tf.Tensor {
-    return linear(x, this.weight.value(), this.bias?.value());
+  /** @param scale of the result */
+  override forward(x: tf.Tensor, scale = 1): tf.Tensor {
+    return linear(x, this.weight.value(), this.bias?.value(), scale);
   }
 }

@@ -81,10 +81,11 @@ const weightGradient = defineOp({
  * @param x [..., in]
  * @param weight [out, in], as in PyTorch's checkpoints
  * @param bias [out]
+ * @param scale of the result. The weight and the bias are multiplied by it, which are smaller than what they give
  * @returns [..., out]
  * @throws PeftError SHAPE_MISMATCH if the inner dimensions differ
  */
-export function linear(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
+export function linear(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor, scale = 1): tf.Tensor {
   if (weight.rank !== 2 || x.shape.at(-1) !== weight.shape[1]) {
     throw new PeftError("SHAPE_MISMATCH", `linear: x [${x.shape}] does not fit a weight of [${weight.shape}]`);
   }
@@ -94,5 +95,7 @@ export function linear(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Te
       `linear: a bias of [${bias.shape}] does not fit a weight of [${weight.shape}]`,
     );
   }
-  return product(bias ? { x, weight, c: bias } : { x, weight }, { transposed: true })[0]!;
+  const scaled = (tensor: tf.Tensor): tf.Tensor => (scale === 1 ? tensor : tf.mul(tensor, scale));
+  const factors = { x, weight: scaled(weight) };
+  return product(bias ? { ...factors, c: scaled(bias) } : factors, { transposed: true })[0]!;
 }

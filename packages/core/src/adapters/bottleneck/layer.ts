@@ -2,7 +2,6 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { type ActivationName, activation, Dropout, kaimingUniform, Layer, LayerNorm, Linear } from "../../nn/index.js";
-import { linear } from "../../ops/index.js";
 
 /** Of the adapter's own norm, whatever the host's. */
 const NORM_EPS = 1e-6;
@@ -44,10 +43,6 @@ export class BottleneckAdapter extends Layer {
 
   override forward(x: tf.Tensor): tf.Tensor {
     const inner = this.#activation(this.down.forward(this.norm?.forward(x) ?? x));
-    const kept = this.dropout.forward(inner);
-    if (this.#scale === 1) return this.up.forward(kept);
-    // Scaling the few numbers of `up` spares two passes over tensors of the host's width.
-    const [weight, bias] = [this.up.weight, this.up.bias!].map((p) => tf.mul(p.value(), this.#scale));
-    return linear(kept, weight!, bias);
+    return this.up.forward(this.dropout.forward(inner), this.#scale);
   }
 }
