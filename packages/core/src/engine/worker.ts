@@ -1,5 +1,7 @@
 // The device's thread: owns the ONNX Runtime sessions and the tensors, and does one request after another.
 
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { parentPort, workerData } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
 import type { Feed, Handle, Reply, Request, SessionUse, WorkerOptions } from "./device.js";
@@ -7,6 +9,8 @@ import type { Numbers } from "./engine.js";
 import type { Spec } from "./graph.js";
 
 const { threads, provider } = workerData as WorkerOptions;
+type Run = Extract<Request, { op: "run" }>;
+
 const tensors = new Map<Handle, ort.Tensor>();
 const sessions = new Map<string, ort.InferenceSession>();
 
@@ -15,7 +19,6 @@ const SESSION_OPTIONS: ort.InferenceSession.SessionOptions = {
   intraOpNumThreads: threads,
   interOpNumThreads: 1,
   executionMode: "sequential",
-  enableCpuMemArena: true,
   // Planning memory by pattern keeps every shape's plan: 2.9 instead of 1.7 GB on a ViT-B step, and no faster.
   enableMemPattern: false,
   // The graph comes in its fused form; the runtime's own passes would merge recomputed values with the first ones.
@@ -29,24 +32,49 @@ function tensorOf(data: Numbers, spec: Spec): ort.Tensor {
   return new ort.Tensor(spec.dtype, data as Float32Array, spec.shape as number[]);
 }
 
+function sizeInBytes({ data }: ort.Tensor): number {
+  return (data as Float32Array).byteLength;
+}
+
 function inputOf(feed: Feed): ort.Tensor {
   return "handle" in feed ? tensors.get(feed.handle)! : tensorOf(feed.data, feed.spec);
 }
 
+/**
+ * Of a run that updates as many bytes in place as this, nothing stays in an arena, and what the run before it left is
+ * collected first: the binding copies each in-place output into an array that nobody wants, as large as the whole model's
+ * weights and moments.
+ */
+const LARGE_UPDATE_BYTES = 256e6;
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+function isLarge({ fetches }: Run): boolean {
+  let bytes = 0;
+  for (const fetch of Object.values(fetches)) if (fetch.to === "over") bytes += sizeInBytes(tensors.get(fetch.handle)!);
+  return bytes > LARGE_UPDATE_BYTES;
+}
+
 /** The session of a run, made first where the run brings its model. */
-async function sessionOf({ key, model, drop }: SessionUse): Promise<ort.InferenceSession> {
+async function sessionOf({ key, model, drop }: SessionUse, large: boolean): Promise<ort.InferenceSession> {
   if (drop !== undefined) {
     await sessions.get(drop)?.release();
     sessions.delete(drop);
   }
   // A run that failed brings its model once more.
-  if (model && !sessions.has(key)) sessions.set(key, await ort.InferenceSession.create(model, SESSION_OPTIONS));
+  if (model && !sessions.has(key)) {
+    sessions.set(key, await ort.InferenceSession.create(model, { ...SESSION_OPTIONS, enableCpuMemArena: !large }));
+  }
   const session = sessions.get(key);
   if (!session) throw new Error("the run's session could not be made before");
   return session;
 }
 
-async function run(request: Extract<Request, { op: "run" }>, session: ort.InferenceSession): Promise<unknown> {
+async function run(request: Run): Promise<unknown> {
+  const large = isLarge(request);
+  const session = await sessionOf(request, large);
+  if (large) collectGarbage();
   const feeds: Record<string, ort.Tensor> = {};
   for (const [name, feed] of Object.entries(request.feeds)) feeds[name] = inputOf(feed);
   const fetches: Record<string, ort.Tensor | null> = {};
@@ -79,7 +107,7 @@ async function answer(request: Request): Promise<Reply> {
       tensors.delete(request.handle);
       return { id, ok: true };
     case "run":
-      return { id, ok: true, result: await run(request, await sessionOf(request)) };
+      return { id, ok: true, result: await run(request) };
   }
 }
 
