@@ -37,6 +37,7 @@ ROWS = {
     "vit-s-adapter-b16": ("vit-s", "adapter", 16),
     "vit-b-adapter-b4": ("vit-b", "adapter", 4),
     "vit-b-adapter-b16": ("vit-b", "adapter", 16),
+    "vit-b-checkpointed-b16": ("vit-b", "adapter", 16),  # checkpointed on our side alone
     "vit-b-lora-b16": ("vit-b", "lora", 16),
     "vit-b-probe-b16": ("vit-b", "probe", 16),
     "vit-b-full-b4": ("vit-b", "full", 4),

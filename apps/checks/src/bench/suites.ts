@@ -34,6 +34,8 @@ function engineRows(): BenchRow[] {
     row("vit-s-adapter-b16", "step", 0.6, 0.85),
     row("vit-b-adapter-b4", "step", 0.6, 0.85),
     row("vit-b-adapter-b16", "step", 0.6, 0.85),
+    // Checkpointed here, not there.
+    row("vit-b-checkpointed-b16", "step", 0.6, 0.55),
     row("vit-b-lora-b16", "step", 0.6, 0.85),
     row("vit-b-probe-b16", "step", 0.7, 1),
     row("vit-b-full-b4", "step", 0.8, 1),

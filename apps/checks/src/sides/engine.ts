@@ -22,6 +22,7 @@ const SIZES = {
 };
 /** As reference/bench/engine.py has them: adapters with GELU and without dropout, on a host without dropout. */
 const METHODS: Record<string, () => PeftConfig> = {
+  checkpointed: () => METHODS.adapter!(),
   adapter: () => new BottleneckConfig({ bottleneck: 64, activation: "gelu", dropout: 0 }),
   lora: () => new LoraConfig({ r: 8, loraAlpha: 8, targetModules: ["query", "value"] }),
   probe: () => new LinearProbeConfig(),
@@ -48,7 +49,8 @@ async function serveTraining(name: string): Promise<void> {
       for (const parameter of host.parameters().values())
         if (parameter.shape.length > 1) parameter.adopt(noise(parameter.size));
       const model = getPeftModel(host, METHODS[method]!());
-      const step = trainingStep(model, { optimizer: adamW(), weightDecay: 0.01, clipNorm: 1 });
+      const gradientCheckpointing = method === "checkpointed";
+      const step = trainingStep(model, { optimizer: adamW(), weightDecay: 0.01, clipNorm: 1, gradientCheckpointing });
       return { step, inputs: batchOf(Number(batch)), steps: 0 };
     },
     async step(state) {

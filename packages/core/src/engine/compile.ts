@@ -7,6 +7,9 @@ import { openDevice } from "./device.js";
 import type { Distribution, RandomKey } from "./draw.js";
 import { EagerEngine } from "./eager.js";
 import type { Argument, CompiledState, Engine, EngineInfo, Outputs } from "./engine.js";
+import { type Explanation, explainGraphs } from "./explain.js";
+import type { Spec } from "./graph.js";
+import { graphsOf } from "./graphsOf.js";
 import { registerEagerOps } from "./op.js";
 import { engineState } from "./state.js";
 import { currentRecorder } from "./trace.js";
@@ -87,6 +90,18 @@ export interface CompiledFunction<R extends Outputs> {
   (...args: Argument[]): Promise<R>;
   /** The same function with its draws made for this seed and step. Without it they are those of seed 0, step 0. */
   at(key: RandomKey): (...args: Argument[]) => Promise<R>;
+  /**
+   * The function's graph for arguments of these shapes and types: by module, with operations, shapes and bytes. Nothing is
+   * run and nothing assigned.
+   */
+  explain(...args: Spec[]): Explanation;
+  /**
+   * The same with the time of every operation, of one run of its own under the runtime's profiler. What the function would
+   * assign to parameters is thrown away.
+   *
+   * @throws PeftError ENGINE_GRAPH_INVALID on an engine that runs op by op
+   */
+  profile(...args: Argument[]): Promise<Explanation>;
 }
 
 /**
@@ -104,7 +119,18 @@ export function compile<R extends Outputs>(fn: (...args: tf.Tensor[]) => R): Com
     (key: RandomKey) =>
     async (...args: Argument[]): Promise<R> =>
       (await engineInUse().call(state, args, key)) as R;
-  return Object.assign(at({ seed: 0, step: 0 }), { at });
+  const explain = (...args: Spec[]): Explanation => {
+    const { traced, simplified } = graphsOf(fn, args);
+    return explainGraphs(traced, simplified);
+  };
+  const profile = async (...args: Argument[]): Promise<Explanation> => {
+    const engine = engineInUse();
+    if (engine.profile) return engine.profile(state, args);
+    throw new PeftError("ENGINE_GRAPH_INVALID", "only compiled functions can be profiled", {
+      hint: 'choose useEngine("compiled")',
+    });
+  };
+  return Object.assign(at({ seed: 0, step: 0 }), { at, explain, profile });
 }
 
 /**

@@ -4,17 +4,18 @@
 import * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../errors.js";
 import type { HostArray } from "../hostArray.js";
+import { debugs, tell } from "./debug.js";
 import type { Device, Feed, Fetch, Handle } from "./device.js";
 import { type DrawRequest, fill, type RandomKey } from "./draw.js";
 import { type Executable, emit } from "./emit.js";
 import type { Argument, CompiledState, Engine, EngineInfo, Numbers, Outputs } from "./engine.js";
+import { type Explanation, explainGraphs } from "./explain.js";
 import type { DType, Spec } from "./graph.js";
+import { graphsOf } from "./graphsOf.js";
 import { Holdings } from "./holdings.js";
-import { flatten, unflatten } from "./outputs.js";
+import { unflatten } from "./outputs.js";
 import type { Parameter, ParameterData, Storage } from "./parameter.js";
-import { simplify } from "./simplify/index.js";
 import { engineState, variants } from "./state.js";
-import { trace } from "./trace.js";
 
 interface Compiled {
   readonly executable: Executable;
@@ -64,17 +65,10 @@ export class CompiledEngine implements Engine {
 
   async call(state: CompiledState, args: readonly Argument[], key: RandomKey): Promise<Outputs> {
     const arrays = args.map(hostArray);
+    const known = state.cache.size;
     const { executable, template } = this.#compile(state, arrays);
-    const draws = (draw: DrawRequest): Feed => {
-      const data = fill(draw, key);
-      return { data, spec: { shape: draw.shape, dtype: data instanceof Int32Array ? "int32" : "float32" } };
-    };
-    const feeds: Record<string, Feed> = {};
-    for (const { name, input } of executable.feeds) {
-      if (input.kind === "argument") feeds[name] = { data: arrays[input.index]!.data, spec: input.value };
-      else if (input.kind === "draw") feeds[name] = draws(input.draw);
-      else feeds[name] = { handle: (input.parameter.bound() as DeviceStorage).handle };
-    }
+    if (state.cache.size > known && debugs("profile")) tell(await this.profile(state, args));
+    const feeds = this.#feeds(executable, arrays, key);
     const fetches: Record<string, Fetch> = {};
     for (const { name } of executable.results) fetches[name] = { to: "host" };
     for (const { name, parameter, inPlace } of executable.assignments) {
@@ -85,18 +79,37 @@ export class CompiledEngine implements Engine {
     return unflatten(template, tensors);
   }
 
+  async profile(state: CompiledState, args: readonly Argument[]): Promise<Explanation> {
+    const arrays = args.map(hostArray);
+    const { traced, simplified } = graphsOf(state.fn, arrays);
+    const executable = emit(simplified);
+    const times = await this.device.profile(executable.model, this.#feeds(executable, arrays, { seed: 0, step: 0 }));
+    return explainGraphs(traced, simplified, new Map(Object.entries(times).map(([at, ms]) => [Number(at), ms])));
+  }
+
+  #feeds(executable: Executable, arrays: readonly HostArray[], key: RandomKey): Record<string, Feed> {
+    const draws = (draw: DrawRequest): Feed => {
+      const data = fill(draw, key);
+      return { data, spec: { shape: draw.shape, dtype: data instanceof Int32Array ? "int32" : "float32" } };
+    };
+    const feeds: Record<string, Feed> = {};
+    for (const { name, input } of executable.feeds) {
+      if (input.kind === "argument") feeds[name] = { data: arrays[input.index]!.data, spec: input.value };
+      else if (input.kind === "draw") feeds[name] = draws(input.draw);
+      else feeds[name] = { handle: (input.parameter.bound() as DeviceStorage).handle };
+    }
+    return feeds;
+  }
+
   /** The executable of a function for arguments of these shapes, made at the first call. */
   #compile(state: CompiledState, args: readonly HostArray[]): Compiled {
     const { structure } = engineState();
     const key = `${this.info.device}|${variants().join()}|${args.map((a) => `${a.dtype}[${a.shape}]`).join()}`;
     const known = state.cache.get(key) as (Compiled & { structure: number }) | undefined;
     if (known?.structure === structure) return known;
-    let template: Outputs | undefined;
-    const graph = trace(args, (tensors) => {
-      template = state.fn(...tensors);
-      return flatten(template);
-    });
-    const made = { executable: emit(simplify(graph)), template: template!, structure };
+    const { traced, simplified, template } = graphsOf(state.fn, args);
+    if (debugs("graph")) tell(explainGraphs(traced, simplified));
+    const made = { executable: emit(simplified), template, structure };
     state.cache.set(key, made);
     return made;
   }

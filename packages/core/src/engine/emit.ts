@@ -45,6 +45,12 @@ export class Emitter {
   /** What a reshaped tensor is a view of. */
   readonly #views = new Map<string, { readonly name: string; readonly shape: string }>();
   #next = 0;
+  #at = 0;
+
+  /** Place in the graph of the node that is written; the ONNX nodes are named after it, so that a profile leads back. */
+  set at(index: number) {
+    this.#at = index;
+  }
 
   /** The ONNX name of a value that is already there. */
   of(value: Value): string {
@@ -71,7 +77,7 @@ export class Emitter {
   multi(type: string, inputs: readonly string[], count: number, options: OpOptions = {}): string[] {
     const outputs = Array.from({ length: count }, () => `t${this.#next++}`);
     const { attributes = {}, domain = "" } = options;
-    this.nodes.push({ type, domain, inputs, outputs, attributes });
+    this.nodes.push({ name: `${this.#at}.${this.nodes.length}`, type, domain, inputs, outputs, attributes });
     return outputs;
   }
 
@@ -137,7 +143,8 @@ export function emit(graph: Graph): Executable {
   const feeds = graph.inputs.map((input, index) => ({ name: `x${index}`, input }));
   for (const { name, input } of feeds) e.bind(input.value, name);
   for (const constant of graph.constants) e.bind(constant.value, emitConstant(constant, e));
-  for (const node of graph.nodes) {
+  for (const [at, node] of graph.nodes.entries()) {
+    e.at = at;
     const names = findKernel(node.kernel, node.scope).emit(node, e);
     const list = typeof names === "string" ? [names] : names;
     node.outputs.forEach((output, i) => {
@@ -161,8 +168,7 @@ export function emit(graph: Graph): Executable {
   }));
   const describe = (name: string, spec: Spec): OnnxValue => ({ name, type: spec.dtype, shape: spec.shape });
   const model = writeOnnx({
-    // ONNX Runtime orders a graph by walking back from its outputs; written in reverse, nodes run in our order.
-    nodes: e.nodes.reverse(),
+    nodes: asRun(used(e.nodes, [...results, ...assignments]), new Set(results.map(({ name }) => name))),
     initializers: e.initializers,
     inputs: feeds.map(({ name, input }) => describe(name, input.value)),
     outputs: [
@@ -171,6 +177,29 @@ export function emit(graph: Graph): Executable {
     ],
   });
   return { model, key: createHash("sha256").update(model).digest("base64"), feeds, results, assignments };
+}
+
+/** Without nodes whose outputs nobody reads: the runtime would keep their operands to the end to run them. */
+function used(nodes: readonly OnnxNode[], leaving: readonly { readonly name: string }[]): OnnxNode[] {
+  const read = new Set(leaving.map(({ name }) => name));
+  const kept = nodes.toReversed().filter(({ inputs, outputs }) => {
+    if (!outputs.some((name) => read.has(name))) return false;
+    for (const name of inputs) read.add(name);
+    return true;
+  });
+  return kept.reverse();
+}
+
+/**
+ * The nodes in the order of the file. ONNX Runtime walks back from those that nobody reads, and among several takes the last
+ * of the file first: written in reverse, nodes run in our order. It begins with what leaves the graph, the loss and the
+ * gradients' norm, and not with an update: an update's own gradient would be walked before all others.
+ */
+function asRun(nodes: readonly OnnxNode[], leaving: ReadonlySet<string>): OnnxNode[] {
+  const read = new Set(nodes.flatMap(({ inputs }) => inputs));
+  const isEnd = ({ outputs }: OnnxNode): boolean =>
+    outputs.some((name) => leaving.has(name)) && outputs.every((name) => !read.has(name));
+  return [...nodes.filter((node) => !isEnd(node)).reverse(), ...nodes.filter(isEnd).reverse()];
 }
 
 function emitConstant({ value, data }: Constant, e: Emitter): string {

@@ -3,6 +3,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { HostArray } from "../hostArray.js";
 import type { Distribution, RandomKey } from "./draw.js";
+import type { Explanation } from "./explain.js";
 import type { Parameter, Storage } from "./parameter.js";
 
 export type Numbers = Float32Array | Int32Array | Uint8Array;
@@ -29,6 +30,8 @@ export interface Engine {
   readonly info: EngineInfo;
   /** Runs a compiled function. Tensors in the result belong to the caller. */
   call(state: CompiledState, args: readonly Argument[], key: RandomKey): Promise<Outputs>;
+  /** Runs a function once under a profiler, without effect; absent where there is none. */
+  profile?(state: CompiledState, args: readonly Argument[]): Promise<Explanation>;
   /** Random numbers inside a call, where the engine computes op by op; a traced function's draws are its graph's inputs. */
   draw?(site: string, shape: readonly number[], distribution: Distribution): tf.Tensor;
   /** Puts a parameter's numbers where this engine computes. */

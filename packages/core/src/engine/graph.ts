@@ -26,6 +26,10 @@ export interface Node {
   readonly outputs: readonly Value[];
   /** Module path of the last parameter read before the node was recorded: where in the model it is. */
   readonly scope: string;
+  /** The checkpointed block whose forward pass the node is part of. */
+  readonly block?: number;
+  /** Recorded while differentiating. */
+  readonly backward?: true;
 }
 
 /** Numbers known while tracing: literals, and tensors that the function captured. */

@@ -2,6 +2,7 @@
 
 import "./kernels/index.js";
 
+export { checkpoint, inCheckpointing } from "./checkpoint.js";
 export {
   type CompiledEngineOptions,
   type CompiledFunction,
@@ -13,7 +14,8 @@ export {
 } from "./compile.js";
 export type { Distribution, RandomKey } from "./draw.js";
 export type { Argument, EngineInfo, Outputs } from "./engine.js";
+export { type ExplainedNode, Explanation, type Stage } from "./explain.js";
 export { gradients } from "./gradients.js";
-export type { DType } from "./graph.js";
+export type { DType, Spec } from "./graph.js";
 export { Parameter, type ParameterData } from "./parameter.js";
 export { inTraining, inVariant, isTraining, structureChanged, variants } from "./state.js";

@@ -26,6 +26,7 @@ const CONTRIB = "com.microsoft";
 export type OnnxAttribute = bigint | number | string | readonly bigint[] | readonly number[];
 
 export interface OnnxNode {
+  readonly name: string;
   readonly type: string;
   readonly domain: "" | typeof CONTRIB;
   readonly inputs: readonly string[];
@@ -82,6 +83,7 @@ function writeGraph(graph: OnnxGraph, pbf: PbfWriter): void {
 function writeNode(node: OnnxNode, pbf: PbfWriter): void {
   for (const name of node.inputs) pbf.writeStringField(1, name);
   for (const name of node.outputs) pbf.writeStringField(2, name);
+  pbf.writeStringField(3, node.name);
   pbf.writeStringField(4, node.type);
   for (const [name, value] of Object.entries(node.attributes)) pbf.writeMessage(5, writeAttribute, { name, value });
   if (node.domain) pbf.writeStringField(7, node.domain);

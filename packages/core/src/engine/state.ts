@@ -11,6 +11,8 @@ interface EngineState {
   structure: number;
   /** Whether the function at work is a training step: dropout and its like are live. */
   training: boolean;
+  /** Whether the blocks of models are computed again in the backward pass. */
+  checkpointing: boolean;
   /** The variants of models that are in force in the asynchronous context at work. */
   readonly variants: AsyncLocalStorage<readonly string[]>;
 }
@@ -19,7 +21,7 @@ const KEY = Symbol.for("@peft/core.engine");
 
 export function engineState(): EngineState {
   const holder = globalThis as { [KEY]?: EngineState };
-  holder[KEY] ??= { structure: 0, training: false, variants: new AsyncLocalStorage() };
+  holder[KEY] ??= { structure: 0, training: false, checkpointing: false, variants: new AsyncLocalStorage() };
   return holder[KEY];
 }
 

@@ -26,6 +26,11 @@ export class Recorder {
   readonly constants: Constant[] = [];
   readonly assignments: Map<Parameter, Value> = new Map();
   scope = "";
+  /** The checkpointed block at work, and how many there were. */
+  block: number | undefined;
+  blocks = 0;
+  /** Whether what is recorded is a backward pass. */
+  backward = false;
   readonly #constantValues = new Map<Entry, Value>();
   readonly #parameterTensors = new Map<Parameter, tf.Tensor>();
   /** Tensors that stand for parameters, before and after an assignment; freed when the graph is whole. */
@@ -85,7 +90,9 @@ export class Recorder {
     for (const [name, tensor] of Object.entries(tensors)) if (tensor) inputs[name] = this.valueOf(tensor);
     const specs = findKernel(kernel, this.scope).infer(inputs, attrs);
     const outputs = (Array.isArray(specs) ? (specs as Spec[]) : [specs as Spec]).map((spec) => this.newValue(spec));
-    this.nodes.push({ kernel, inputs, attrs: { ...attrs }, outputs, scope: this.scope });
+    const { scope, block, backward } = this;
+    const phase = { ...(block !== undefined && { block }), ...(backward && { backward }) };
+    this.nodes.push({ kernel, inputs, attrs: { ...attrs }, outputs, scope, ...phase });
     const infos = outputs.map((value) => this.backend.infoOf(value, this));
     return Array.isArray(specs) ? infos : infos[0]!;
   }

@@ -1,5 +1,8 @@
 // The device's thread: owns the ONNX Runtime sessions and the tensors, and does one request after another.
 
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { parentPort, workerData } from "node:worker_threads";
@@ -40,6 +43,10 @@ function inputOf(feed: Feed): ort.Tensor {
   return "handle" in feed ? tensors.get(feed.handle)! : tensorOf(feed.data, feed.spec);
 }
 
+function inputsOf(feeds: Readonly<Record<string, Feed>>): Record<string, ort.Tensor> {
+  return Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [name, inputOf(feed)]));
+}
+
 /**
  * Of a run that updates as many bytes in place as this, nothing stays in an arena, and what the run before it left is
  * collected first: the binding copies each in-place output into an array that nobody wants, as large as the whole model's
@@ -75,19 +82,47 @@ async function run(request: Run): Promise<unknown> {
   const large = isLarge(request);
   const session = await sessionOf(request, large);
   if (large) collectGarbage();
-  const feeds: Record<string, ort.Tensor> = {};
-  for (const [name, feed] of Object.entries(request.feeds)) feeds[name] = inputOf(feed);
   const fetches: Record<string, ort.Tensor | null> = {};
   for (const [name, fetch] of Object.entries(request.fetches)) {
     fetches[name] = fetch.to === "over" ? tensors.get(fetch.handle)! : null;
   }
-  const outputs = await session.run(feeds, fetches);
+  const outputs = await session.run(inputsOf(request.feeds), fetches);
   const host: Record<string, unknown> = {};
   for (const [name, fetch] of Object.entries(request.fetches)) {
     if (fetch.to === "host") host[name] = outputs[name]!.data;
     else if (fetch.to === "replace") tensors.set(fetch.handle, outputs[name]!);
   }
   return host;
+}
+
+/** Milliseconds by node: the part of an ONNX node's name before the dot. */
+async function profile({ model, feeds }: Extract<Request, { op: "profile" }>): Promise<Record<string, number>> {
+  const folder = await mkdtemp(join(tmpdir(), "peft-profile-"));
+  try {
+    const options = { ...SESSION_OPTIONS, enableProfiling: true, profileFilePrefix: join(folder, "run") };
+    const session = await ort.InferenceSession.create(model, options);
+    await session.run(inputsOf(feeds));
+    session.endProfiling();
+    await session.release();
+    const [file] = await readdir(folder);
+    const events = JSON.parse(await readFile(join(folder, file!), "utf8")) as ProfileEvent[];
+    const times: Record<string, number> = {};
+    for (const { cat, name, dur } of events) {
+      if (cat !== "Node" || !name.endsWith("_kernel_time")) continue;
+      const at = name.slice(0, name.indexOf("."));
+      times[at] = (times[at] ?? 0) + dur / 1000;
+    }
+    return times;
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** What ONNX Runtime writes of one thing that it did; the duration is in microseconds. */
+interface ProfileEvent {
+  readonly cat: string;
+  readonly name: string;
+  readonly dur: number;
 }
 
 async function answer(request: Request): Promise<Reply> {
@@ -106,6 +141,8 @@ async function answer(request: Request): Promise<Reply> {
     case "free":
       tensors.delete(request.handle);
       return { id, ok: true };
+    case "profile":
+      return { id, ok: true, result: await profile(request) };
     case "run":
       return { id, ok: true, result: await run(request) };
   }

@@ -1,6 +1,7 @@
 // Training.
 
 export { type ArrayBatchesOptions, arrayBatches } from "./batches.js";
+export { estimateMemory, type MemoryEstimate } from "./estimateMemory.js";
 export { type EvaluateOptions, evaluate, type Metrics } from "./evaluate.js";
 export type { Best, StepEvent, TrainingEvent } from "./events.js";
 export type { TrainableModel } from "./model.js";

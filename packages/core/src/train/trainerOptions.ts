@@ -28,6 +28,8 @@ export interface TrainerOptions {
   readonly scheduleBy?: "step" | "epoch";
   /** The largest global norm of the gradients. @defaultValue no clipping */
   readonly clipNorm?: number;
+  /** Less memory for more time, the same bits: see `TrainingStepOptions`. @defaultValue false */
+  readonly gradientCheckpointing?: boolean;
   /** Decides the random numbers of every step. @defaultValue 0 */
   readonly seed?: number;
   /** Gets checkpoints and `log.jsonl`. @defaultValue nothing is written */

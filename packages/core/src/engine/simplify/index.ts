@@ -1,6 +1,7 @@
 // Simplification: graph in, better graph out. Each pass is one function in a file of its own and can be tested alone.
 
 import type { Graph } from "../graph.js";
+import { recomputeBlocks } from "./blocks.js";
 import { dropIdentities } from "./identities.js";
 import { splitRows } from "./lanes.js";
 import { mergeMoves } from "./moves.js";
@@ -14,6 +15,7 @@ const PASSES: readonly ((graph: Graph) => Graph)[] = [
   dropIdentities,
   dropUnused,
   absorbSums,
+  recomputeBlocks,
   recomputeCheap,
   splitRows,
   dropUnused,

@@ -18,6 +18,8 @@ export function splitRows(graph: Graph, laneBytes: number = LANE_BYTES): Graph {
   const fresh = freshIds(graph);
   /** The parts of each value in lanes. */
   const parts = new Map<number, Value[]>();
+  /** Parts cut for the backward pass, so that those of the forward pass need not be kept beside the whole. */
+  const cutAgain = new Map<number, Value[]>();
   const whole = new Set<number>();
   const nodes: LaneNode[] = [];
   const push = (node: Node, index: number, lane?: number): void => {
@@ -25,8 +27,10 @@ export function splitRows(graph: Graph, laneBytes: number = LANE_BYTES): Graph {
   };
   const part = (spec: Value, rows: number): Value => ({ ...spec, id: fresh(), shape: [rows, ...spec.shape.slice(1)] });
 
-  const cut = (value: Value, index: number): Value[] => {
-    const known = parts.get(value.id);
+  const cut = (value: Value, index: number, { backward }: Node): Value[] => {
+    const inLanes = split.has(plan.made.get(value.id)!);
+    const cuts = backward && !inLanes ? cutAgain : parts;
+    const known = cuts.get(value.id);
     if (known) return known;
     const made = ranges(value.shape[0]!, size).map(([from, to], lane) => {
       const output = part(value, to - from);
@@ -35,7 +39,7 @@ export function splitRows(graph: Graph, laneBytes: number = LANE_BYTES): Graph {
       push({ kernel: "Slice", inputs: { x: value }, attrs, outputs: [output], scope: "" }, index, lane);
       return output;
     });
-    parts.set(value.id, made);
+    cuts.set(value.id, made);
     return made;
   };
   /** Makes a value in lanes whole, once. */
@@ -57,7 +61,7 @@ export function splitRows(graph: Graph, laneBytes: number = LANE_BYTES): Graph {
     const sums = kernel.sumsRows?.(node);
     const operands = sums ?? kernel.rows!(node)!;
     const count = ranges(rowsOf(node, operands), size).length;
-    const cuts = new Map(operands.map((name) => [name, cut(node.inputs[name]!, index)]));
+    const cuts = new Map(operands.map((name) => [name, cut(node.inputs[name]!, index, node)]));
     const lanes = Array.from({ length: count }, (_, lane) => {
       const inputs = { ...node.inputs };
       for (const [name, pieces] of cuts) inputs[name] = pieces[lane]!;

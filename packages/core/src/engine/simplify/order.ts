@@ -10,6 +10,12 @@ export interface LaneNode {
   readonly lane: number | undefined;
 }
 
+/**
+ * How far behind, in recorded nodes, the others may be. What is computed again depends on early values alone: without a
+ * bound, a lane at the end of the forward pass would go on with all of it. A transformer's block is about twice as long.
+ */
+const RUN_AHEAD = 40;
+
 /** Sorts nodes so that each stands behind those it reads, lanes in depth first. */
 export function inOrder(nodes: readonly LaneNode[], graph: Graph): Node[] {
   const maker = new Map<number, LaneNode>();
@@ -64,10 +70,8 @@ class Queue {
     list.splice(low, 0, entry);
   }
 
-  /** The earliest of the lane at work, or else the earliest of all, lower lanes first. */
+  /** The earliest of the lane at work, unless it runs ahead; else the earliest of all, lower lanes first. */
   take(lane: number | undefined): LaneNode | undefined {
-    const same = lane === undefined ? undefined : this.#byLane.get(lane);
-    if (same && same.length > 0) return same.pop();
     let best: LaneNode[] | undefined;
     for (const list of this.#byLane.values()) {
       const last = list.at(-1);
@@ -75,6 +79,9 @@ class Queue {
       const first = best?.at(-1);
       if (!first || before(last, first)) best = list;
     }
+    const same = lane === undefined ? undefined : this.#byLane.get(lane);
+    const next = same?.at(-1);
+    if (next && next.index - best!.at(-1)!.index <= RUN_AHEAD) return same!.pop();
     return best?.pop();
   }
 }

@@ -1,7 +1,7 @@
 // The vision transformer (Dosovitskiy et al. 2021), with the module names of Hugging Face's checkpoint files.
 
 import * as tf from "@tensorflow/tfjs";
-import { Parameter } from "../../engine/index.js";
+import { checkpoint, Parameter } from "../../engine/index.js";
 import { PeftError } from "../../errors.js";
 import {
   activation,
@@ -139,9 +139,12 @@ export class ViTLayer extends Layer {
 
   override forward(x: tf.Tensor): tf.Tensor {
     const h = this.attention_residual.forward(x, this.attention.forward(this.layernorm_before.forward(x)));
-    const inner = this.#activation(this.intermediate.dense.forward(this.layernorm_after.forward(h)));
-    const f = this.output.dense.forward(this.intermediate.dropout.forward(inner));
-    return this.ffn_residual.forward(h, this.output.dropout.forward(f));
+    // Attention computes its probabilities again in any case, and its projections cost as much as they would spare.
+    return checkpoint(() => {
+      const inner = this.#activation(this.intermediate.dense.forward(this.layernorm_after.forward(h)));
+      const f = this.output.dense.forward(this.intermediate.dropout.forward(inner));
+      return this.ffn_residual.forward(h, this.output.dropout.forward(f));
+    });
   }
 }
 
