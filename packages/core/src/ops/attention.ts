@@ -3,9 +3,12 @@
 
 import * as tf from "@tensorflow/tfjs";
 import type { Emitter } from "../engine/emit.js";
-import type { Attrs, Node, Value } from "../engine/graph.js";
+import type { Attrs, Node, Spec, Value } from "../engine/graph.js";
 import { defineOp } from "../engine/op.js";
 import { PeftError } from "../errors.js";
+
+/** What hides a position, as in transformers: the most negative float32. A row that sees nothing is then uniform, not NaN. */
+const HIDDEN = -3.4028234663852886e38;
 
 /** [batch, tokens, heads * width] as [batch, heads, tokens, width]. */
 function emitSplit(e: Emitter, value: Value, heads: number): string {
@@ -57,11 +60,135 @@ function rows(node: Node): readonly string[] {
   return Object.keys(node.inputs).filter((name) => name !== "mask" || node.inputs.mask!.shape[0] === batch);
 }
 
-/** The probabilities, [batch, heads, queries, keys]. */
-function scratch({ inputs, attrs }: Node): number {
-  const [batch, queries] = inputs.q!.shape as [number, number];
-  return 4 * batch * (attrs.heads as number) * queries * inputs.k!.shape[1]!;
+/**
+ * The probabilities of one sample that are made at once: a tile of queries against all keys. 4,096 tokens with 8 heads would
+ * be 537 MB.
+ */
+const TILE_BYTES = 32 << 20;
+
+/** Bytes of the probabilities of one sample, all heads. */
+function probabilityBytes({ inputs, attrs }: Node): number {
+  return 4 * (attrs.heads as number) * inputs.q!.shape[1]! * inputs.k!.shape[1]!;
 }
+
+function scratch(node: Node): number {
+  return node.inputs.q!.shape[0]! * Math.min(probabilityBytes(node), TILE_BYTES);
+}
+
+/** The ranges of queries that are computed one after another; undefined for all at once. */
+function tiles(node: Node): [from: number, to: number][] | undefined {
+  const count = Math.ceil(probabilityBytes(node) / TILE_BYTES);
+  if (count <= 1) return undefined;
+  const queries = node.inputs.q!.shape[1]!;
+  const size = Math.ceil(queries / count);
+  return Array.from({ length: Math.ceil(queries / size) }, (_, i) => [i * size, Math.min(queries, (i + 1) * size)]);
+}
+
+/** Queries `from` to `to` of what has queries on the last axis but one; a mask that is the same for all is whole. */
+function emitTile(e: Emitter, name: string, [from, to]: [number, number], axis: number): string {
+  return e.op("Slice", [name, e.ints([from]), e.ints([to]), e.ints([axis])]);
+}
+
+function emitMaskTile(e: Emitter, mask: Value | undefined, range: [number, number]): string | undefined {
+  if (!mask) return undefined;
+  const axis = mask.shape.length - 2;
+  return axis < 0 || mask.shape[axis] === 1 ? e.of(mask) : emitTile(e, e.of(mask), range, axis);
+}
+
+interface Operands {
+  readonly q: string;
+  readonly k: string;
+  readonly v: string;
+  readonly dy: string;
+  readonly mask: string | undefined;
+}
+
+/** P, and dS = P * (dP - D) with D = rowsum(P * dP), of the queries given. */
+function emitScoreGradient(e: Emitter, { q, k, v, dy, mask }: Operands, scale: number): { p: string; ds: string } {
+  const p = emitProbabilities(e, q, k, mask, scale);
+  const dp = emitProduct(e, dy, v, { transB: true });
+  const pdp = e.op("Mul", [p, dp]);
+  const total = e.op("ReduceSum", [pdp, e.ints([-1])], { keepdims: 1n });
+  return { p, ds: e.op("Sub", [pdp, e.op("Mul", [p, total])]) };
+}
+
+/** dq, dk and dv of the queries given; dk and dv are what these queries add to them. */
+function emitGradients(e: Emitter, operands: Operands, scale: number): { dq: string; dk: string; dv: string } {
+  const { p, ds } = emitScoreGradient(e, operands, scale);
+  return {
+    dv: emitProduct(e, p, operands.dy, { transA: true }),
+    dq: emitProduct(e, ds, operands.k, { alpha: scale }),
+    dk: emitProduct(e, ds, operands.q, { transA: true, alpha: scale }),
+  };
+}
+
+/** The same of all queries, tile by tile. */
+function emitTiledGradients(
+  e: Emitter,
+  whole: Operands,
+  mask: Value | undefined,
+  ranges: readonly [number, number][],
+  scale: number,
+): { dq: string; dk: string; dv: string } {
+  const parts = ranges.map((range) => {
+    const [q, dy] = [whole.q, whole.dy].map((name) => emitTile(e, name, range, 2));
+    return emitGradients(e, { ...whole, q: q!, dy: dy!, mask: emitMaskTile(e, mask, range) }, scale);
+  });
+  const sum = (names: readonly string[]): string => names.reduce((total, name) => e.op("Add", [total, name]));
+  return {
+    dq: e.op(
+      "Concat",
+      parts.map(({ dq }) => dq),
+      { axis: 2n },
+    ),
+    dk: sum(parts.map(({ dk }) => dk)),
+    dv: sum(parts.map(({ dv }) => dv)),
+  };
+}
+
+/** dS from the eager composition's operands, [batch, heads, queries, keys], with P. */
+function scoreGradient(
+  [q, k, v, dy]: readonly tf.Tensor[],
+  mask: tf.Tensor | undefined,
+  scale: number,
+): { p: tf.Tensor; ds: tf.Tensor } {
+  const p = probabilities(q!, k!, mask, scale);
+  const dp = tf.matMul(dy!, v!, false, true);
+  return { p, ds: tf.mul(p, tf.sub(dp, tf.sum(tf.mul(p, dp), -1, true))) };
+}
+
+/** The axes of [batch, heads, queries, keys] along which a mask of this shape is the same. */
+function sharedAxes(mask: readonly number[], scores: readonly number[]): number[] {
+  const padded = [...scores.map(() => 1).slice(mask.length), ...mask];
+  return scores.map((_, i) => i).filter((i) => padded[i] === 1 && scores[i] !== 1);
+}
+
+function scoresShape({ q, k }: Readonly<Record<string, Spec>>, heads: unknown): number[] {
+  return [q!.shape[0]!, heads as number, q!.shape[1]!, k!.shape[1]!];
+}
+
+/** What the sum of the scores and the mask passes on to the mask: dS, summed where the mask is the same. */
+const maskGradient = defineOp({
+  name: "PeftAttentionMaskGradient",
+  infer: ({ mask }) => mask!,
+  emit: ({ inputs, attrs }, e) => {
+    const heads = attrs.heads as number;
+    const [q, k, v, dy] = ["q", "k", "v", "dy"].map((name) => emitSplit(e, inputs[name]!, heads));
+    const operands = { q: q!, k: k!, v: v!, dy: dy!, mask: e.of(inputs.mask!) };
+    const { ds } = emitScoreGradient(e, operands, attrs.scale as number);
+    const axes = sharedAxes(inputs.mask!.shape, scoresShape(inputs, heads));
+    const summed = axes.length > 0 ? e.op("ReduceSum", [ds, e.ints(axes)], { keepdims: 1n }) : ds;
+    return e.reshape(summed, inputs.mask!.shape);
+  },
+  rows: (node) => (node.inputs.mask!.shape[0] === node.inputs.q!.shape[0] ? rows(node) : undefined),
+  sumsRows: (node) => (rows(node).includes("mask") ? undefined : rows(node)),
+  scratch: (node) => node.inputs.q!.shape[0]! * probabilityBytes(node),
+  eager: ({ q, k, v, dy, mask }, { heads, scale }) => {
+    const operands = [q!, k!, v!, dy!].map((x) => split(x, heads as number));
+    const { ds } = scoreGradient(operands, mask, scale as number);
+    return tf.reshape(tf.sum(ds, sharedAxes(mask!.shape, ds.shape), true), mask!.shape);
+  },
+});
 
 /** The operation with or without a mask; a gradient cannot save an input that may be absent. */
 function define(masked: boolean): (inputs: Record<string, tf.Tensor>, attrs: Attrs) => tf.Tensor[] {
@@ -69,28 +196,23 @@ function define(masked: boolean): (inputs: Record<string, tf.Tensor>, attrs: Att
   const gradient = defineOp({
     name: `PeftAttention${suffix}Gradient`,
     infer: ({ q, k, v }) => [q!, k!, v!],
-    emit: ({ inputs, attrs }, e) => {
-      const heads = attrs.heads as number;
+    emit: (node, e) => {
+      const { inputs, attrs } = node;
       const scale = attrs.scale as number;
-      const [q, k, v, dy] = ["q", "k", "v", "dy"].map((name) => emitSplit(e, inputs[name]!, heads));
-      const p = emitProbabilities(e, q!, k!, masked ? e.of(inputs.mask!) : undefined, scale);
-      const dv = emitProduct(e, p, dy!, { transA: true });
-      const dp = emitProduct(e, dy!, v!, { transB: true });
-      // With D = rowsum(P * dP): dS = P * (dP - D).
-      const pdp = e.op("Mul", [p, dp]);
-      const total = e.op("ReduceSum", [pdp, e.ints([-1])], { keepdims: 1n });
-      const ds = e.op("Sub", [pdp, e.op("Mul", [p, total])]);
-      const dq = emitProduct(e, ds, k!, { alpha: scale });
-      const dk = emitProduct(e, ds, q!, { transA: true, alpha: scale });
+      const [q, k, v, dy] = ["q", "k", "v", "dy"].map((name) => emitSplit(e, inputs[name]!, attrs.heads as number));
+      const operands = { q: q!, k: k!, v: v!, dy: dy!, mask: inputs.mask && e.of(inputs.mask) };
+      const ranges = tiles(node);
+      const { dq, dk, dv } = ranges
+        ? emitTiledGradients(e, operands, inputs.mask, ranges, scale)
+        : emitGradients(e, operands, scale);
       return [emitJoin(e, dq, inputs.q!.shape), emitJoin(e, dk, inputs.k!.shape), emitJoin(e, dv, inputs.v!.shape)];
     },
     rows,
     scratch,
     eager: ({ q, k, v, dy, mask }, { heads, scale }) => {
-      const [qs, ks, vs, dys] = [q!, k!, v!, dy!].map((x) => split(x, heads as number));
-      const p = probabilities(qs!, ks!, mask, scale as number);
-      const dp = tf.matMul(dys!, vs!, false, true);
-      const ds = tf.mul(p, tf.sub(dp, tf.sum(tf.mul(p, dp), -1, true)));
+      const operands = [q!, k!, v!, dy!].map((x) => split(x, heads as number));
+      const { p, ds } = scoreGradient(operands, mask, scale as number);
+      const [qs, ks, , dys] = operands;
       const dq = tf.mul(tf.matMul(ds, ks!), scale as number);
       const dk = tf.mul(tf.matMul(ds, qs!, true, false), scale as number);
       return [join(dq), join(dk), join(tf.matMul(p, dys!, true, false))];
@@ -99,11 +221,15 @@ function define(masked: boolean): (inputs: Record<string, tf.Tensor>, attrs: Att
   return defineOp({
     name: `PeftAttention${suffix}`,
     infer: ({ q, v }) => ({ shape: [...q!.shape.slice(0, 2), v!.shape[2]!], dtype: "float32" }),
-    emit: ({ inputs, attrs, outputs }, e) => {
-      const heads = attrs.heads as number;
-      const [q, k, v] = ["q", "k", "v"].map((name) => emitSplit(e, inputs[name]!, heads));
-      const p = emitProbabilities(e, q!, k!, masked ? e.of(inputs.mask!) : undefined, attrs.scale as number);
-      return emitJoin(e, emitProduct(e, p, v!, {}), outputs[0]!.shape);
+    emit: (node, e) => {
+      const { inputs, attrs, outputs } = node;
+      const [q, k, v] = ["q", "k", "v"].map((name) => emitSplit(e, inputs[name]!, attrs.heads as number));
+      const of = (queries: string, mask: string | undefined): string =>
+        emitProduct(e, emitProbabilities(e, queries, k!, mask, attrs.scale as number), v!, {});
+      const ranges = tiles(node);
+      if (!ranges) return emitJoin(e, of(q!, inputs.mask && e.of(inputs.mask)), outputs[0]!.shape);
+      const parts = ranges.map((range) => of(emitTile(e, q!, range, 2), emitMaskTile(e, inputs.mask, range)));
+      return emitJoin(e, e.op("Concat", parts, { axis: 2n }), outputs[0]!.shape);
     },
     rows,
     scratch,
@@ -117,7 +243,12 @@ function define(masked: boolean): (inputs: Record<string, tf.Tensor>, attrs: Att
         const inputs = { q: q!, k: k!, v: v!, dy: dy as tf.Tensor, ...(masked ? { mask: mask! } : {}) };
         // One kernel gives all three, so it runs here and not once for each input that asks.
         const [dq, dk, dv] = gradient(inputs, attrs);
-        return { q: () => dq!, k: () => dk!, v: () => dv!, ...(masked ? { mask: () => tf.zerosLike(mask!) } : {}) };
+        return {
+          q: () => dq!,
+          k: () => dk!,
+          v: () => dv!,
+          ...(masked && { mask: () => maskGradient(inputs, attrs)[0]! }),
+        };
       },
     },
   });
@@ -130,7 +261,10 @@ export interface AttentionOptions {
   heads: number;
   /** Factor of the scores. @defaultValue 1 / sqrt(width of a head) */
   scale?: number;
-  /** Added to the scores: broadcasts to [batch, heads, queries, keys]; no gradient reaches it. */
+  /**
+   * Added to the scores: broadcasts to [batch, heads, queries, keys]. A position that is not to be seen has a large negative
+   * number, as from `causalMask` and `paddingMask`; relative position biases are added here too, and get their gradient.
+   */
   mask?: tf.Tensor;
 }
 
@@ -152,4 +286,29 @@ export function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, options: Att
   }
   const attrs = { heads, scale: options.scale ?? (q.shape[2]! / heads) ** -0.5 };
   return (mask ? masked({ q, k, v, mask }, attrs) : plain({ q, k, v }, attrs))[0]!;
+}
+
+/**
+ * The mask of a decoder: query i sees keys 0..i, counted from the end where there are more keys than queries.
+ *
+ * @returns [1, 1, queries, keys]: 0, or the most negative number where a key is hidden
+ */
+export function causalMask(queries: number, keys: number = queries): tf.Tensor {
+  const at = tf.reshape(tf.range(keys - queries, keys, 1, "int32"), [queries, 1]);
+  return hide(tf.lessEqual(tf.reshape(tf.range(0, keys, 1, "int32"), [1, keys]), at), [1, 1, queries, keys]);
+}
+
+/**
+ * The mask of padded sequences.
+ *
+ * @param attentionMask [batch, keys] int32: 1 for a token, 0 for padding
+ * @returns [batch, 1, 1, keys]: 0, or the most negative number at padding
+ */
+export function paddingMask(attentionMask: tf.Tensor): tf.Tensor {
+  const [batch, keys] = attentionMask.shape as [number, number];
+  return hide(tf.greater(attentionMask, 0), [batch, 1, 1, keys]);
+}
+
+function hide(visible: tf.Tensor, shape: number[]): tf.Tensor {
+  return tf.reshape(tf.mul(tf.sub(1, tf.cast(visible, "float32")), HIDDEN), shape);
 }

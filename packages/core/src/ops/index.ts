@@ -1,6 +1,6 @@
 // Differentiable operations over TensorFlow.js tensors, for functions that run on the engine.
 
-export { type AttentionOptions, attention } from "./attention.js";
+export { type AttentionOptions, attention, causalMask, paddingMask } from "./attention.js";
 export { conv2d } from "./conv2d.js";
 export type { ConvWindows } from "./convGeometry.js";
 export { dropout } from "./dropout.js";
