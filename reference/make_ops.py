@@ -92,6 +92,59 @@ def layer_norm() -> None:
         case(name, "layerNorm", lambda input, weight, bias: F.layer_norm(input, (9,), weight, bias, eps), inputs, {"eps": eps}, note=note)
 
 
+def group_norm() -> None:
+    def make(name, shape, groups, eps=1e-5, mean=0.2, scale=1.0, note=None):
+        n = Numbers(10)
+        c = shape[1]
+        inputs = {"input": n.normal(*shape, mean=mean, scale=scale), "weight": n.normal(c, mean=1.0, scale=0.3), "bias": n.normal(c)}
+        attrs = {"groups": groups, "eps": eps}
+        case(name, "groupNorm", lambda input, weight, bias: F.group_norm(input, groups, weight, bias, eps), inputs, attrs, note=note)
+
+    make("groupNorm", (2, 12, 5, 6), 4)
+    make("groupNorm-eps-1e-6", (2, 8, 3, 4), 2, eps=1e-6)
+    make("groupNorm-no-area", (3, 12), 3)
+    make("groupNorm-tokens", (2, 6, 7), 6, note="a group of one channel: instance norm")
+    make("groupNorm-one-group", (2, 6, 3, 2, 2), 1)
+    make("groupNorm-large-mean", (2, 8, 6, 5), 2, mean=10.0, note="E[x²] - E[x]² in float32 would lose digits here")
+    n = Numbers(11)
+    flat = n.normal(2, 8, 4, 4)
+    flat[:, :4] = torch.tensor([0.5, -2.0]).double().reshape(2, 1, 1, 1)
+    inputs = {"input": flat, "weight": n.normal(8, mean=1.0, scale=0.3), "bias": n.normal(8)}
+    norm = lambda input, weight, bias: F.group_norm(input, 2, weight, bias, 1e-2)
+    case("groupNorm-zero-variance", "groupNorm", norm, inputs, {"groups": 2, "eps": 1e-2}, note="the first group of each sample is constant")
+
+
+def rms_norm() -> None:
+    for name, eps, mean, scale, note in [
+        ("rmsNorm", 1e-6, 0.3, 1.0, None),
+        ("rmsNorm-small", 1e-5, 0.0, 1e-3, "mean square 1e-6: the value of eps shows"),
+        ("rmsNorm-large", 1e-6, 300.0, 50.0, None),
+    ]:
+        n = Numbers(12)
+        inputs = {"input": n.normal(3, 5, 9, mean=mean, scale=scale), "weight": n.normal(9, mean=1.0, scale=0.3)}
+        case(name, "rmsNorm", lambda input, weight: F.rms_norm(input, (9,), weight, eps), inputs, {"eps": eps}, note=note)
+    zero = n.normal(2, 9)
+    zero[0] = 0
+    case("rmsNorm-zero-row", "rmsNorm", lambda input, weight: F.rms_norm(input, (9,), weight, 1e-2), {"input": zero, "weight": n.normal(9)}, {"eps": 1e-2})
+
+
+def batch_norm() -> None:
+    n = Numbers(13)
+    for name, shape, scale in [("", (3, 4, 5, 2), 1.0), ("-tokens", (2, 5, 6), 1.0), ("-no-area", (6, 3), 2.0)]:
+        c = shape[1]
+        inputs = {"input": n.normal(*shape, mean=0.4, scale=scale), "weight": n.normal(c, mean=1.0, scale=0.3), "bias": n.normal(c)}
+        inputs |= {"mean": n.normal(c), "variance": n.normal(c).abs() + 0.5}
+
+        def training(input, weight, bias, mean, variance):
+            mean, variance = mean.clone(), variance.clone()
+            y = F.batch_norm(input, mean, variance, weight, bias, True, 0.1, 1e-5)
+            return torch.cat([y.reshape(-1), mean, variance])
+
+        case(f"batchNormTraining{name}", "batchNormTraining", training, inputs, {"eps": 1e-5, "momentum": 0.1}, constants=("mean", "variance"), note="output: y, then the running moments after the step")
+        evaluate = lambda input, weight, bias, mean, variance: F.batch_norm(input, mean, variance, weight, bias, False, 0.1, 1e-5)
+        case(f"batchNorm{name}", "batchNorm", evaluate, inputs, {"eps": 1e-5}, constants=("mean", "variance"))
+
+
 def activations() -> None:
     extremes = torch.tensor([-100.0, -30.0, -9.0, -5.5, -1.0, -1e-4, 1e-4, 0.5, 3.0, 5.5, 9.0, 30.0, 100.0]).double()
     table = {"gelu": F.gelu, "geluTanh": lambda input: F.gelu(input, approximate="tanh"), "silu": F.silu, "relu": F.relu}
@@ -201,5 +254,5 @@ def kl() -> None:
 
 
 if __name__ == "__main__":
-    for make in (linear, layer_norm, activations, attention, conv2d, cross_entropy, kl):
+    for make in (linear, layer_norm, group_norm, rms_norm, batch_norm, activations, attention, conv2d, cross_entropy, kl):
         make()

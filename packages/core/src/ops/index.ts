@@ -1,15 +1,18 @@
 // Differentiable operations over TensorFlow.js tensors, for functions that run on the engine.
 
 export { type AttentionOptions, attention } from "./attention.js";
+export { type BatchNormOptions, batchNorm, batchNormTraining, type RunningMoments } from "./batchNorm.js";
 export { conv2d } from "./conv2d.js";
 export type { ConvWindows } from "./convGeometry.js";
 export { dropout } from "./dropout.js";
 export { gelu, geluTanh } from "./gelu.js";
+export { groupNorm } from "./groupNorm.js";
 export { klDivergence } from "./klDivergence.js";
 export { layerNorm } from "./layerNorm.js";
 export { linear } from "./linear.js";
 export { randomBits } from "./randomBits.js";
 export { relu } from "./relu.js";
+export { rmsNorm } from "./rmsNorm.js";
 export { select } from "./select.js";
 export { silu } from "./silu.js";
 export { softmaxCrossEntropy } from "./softmaxCrossEntropy.js";

@@ -5,13 +5,17 @@ import * as tf from "@tensorflow/tfjs";
 import { compile, gradients, Parameter } from "../engine/index.js";
 import {
   attention,
+  batchNorm,
+  batchNormTraining,
   conv2d,
   gelu,
   geluTanh,
+  groupNorm,
   klDivergence,
   layerNorm,
   linear,
   relu,
+  rmsNorm,
   silu,
   softmaxCrossEntropy,
 } from "../ops/index.js";
@@ -43,14 +47,25 @@ type Inputs = Readonly<Record<string, tf.Tensor>>;
 
 const OPS: Readonly<Record<string, (inputs: Inputs, attrs: OpInfo["attrs"]) => tf.Tensor>> = {
   attention: ({ q, k, v, mask }, { heads, scale }) => attention(q!, k!, v!, { heads: heads!, scale, mask }),
+  batchNorm: ({ input, weight, bias, mean, variance }, { eps }) =>
+    batchNorm(input!, weight!, bias!, { mean: mean!, variance: variance! }, { eps: eps! }),
+  // The running moments, moved, are outputs as well: one list of numbers.
+  batchNormTraining: ({ input, weight, bias, mean, variance }, { eps, momentum }) => {
+    const old = { mean: mean!, variance: variance! };
+    const { y, running } = batchNormTraining(input!, weight!, bias!, old, { eps: eps!, momentum: momentum! });
+    return tf.concat([tf.reshape(y, [-1]), running.mean, running.variance]);
+  },
   conv2d: ({ input, weight, bias }, attrs) => conv2d(input!, weight!, bias, attrs),
   gelu: ({ input }) => gelu(input!),
   geluTanh: ({ input }) => geluTanh(input!),
+  groupNorm: ({ input, weight, bias }, { groups, eps }) =>
+    groupNorm(input!, weight!, bias!, { groups: groups!, eps: eps! }),
   // Each side takes the other as given: klDivergence lets no gradient reach its target.
   klSymmetric: ({ p, q }) => tf.mul(tf.add(klDivergence(p!, q!), klDivergence(q!, p!)), 0.5),
   layerNorm: ({ input, weight, bias }, { eps }) => layerNorm(input!, weight!, bias!, eps!),
   linear: ({ input, weight, bias }) => linear(input!, weight!, bias),
   relu: ({ input }) => relu(input!),
+  rmsNorm: ({ input, weight }, { eps }) => rmsNorm(input!, weight!, eps!),
   silu: ({ input }) => silu(input!),
   softmaxCrossEntropy: ({ logits, labels }) => softmaxCrossEntropy(logits!, labels!),
 };

@@ -4,7 +4,6 @@
 import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findOp } from "../../src/engine/op.js";
 import {
   attention,
   compile,
@@ -26,29 +25,10 @@ import {
 } from "../../src/index.js";
 import { hash, unit } from "../../src/random.js";
 import { gradientFloor, relativeError } from "../../src/testing/index.js";
-
-interface Case {
-  /** Shapes of the differentiable inputs. */
-  readonly shapes: readonly (readonly number[])[];
-  /** The op over tensors of those shapes. */
-  apply(inputs: tf.Tensor[]): tf.Tensor;
-  /** The composition that TensorFlow.js can differentiate by itself; absent where `apply` is one already. */
-  compose?(inputs: tf.Tensor[]): tf.Tensor;
-  /** Scale of the inputs. */
-  readonly scale?: number;
-}
+import { NORMS } from "./cases/norms.js";
+import { type Case, composed, dimension, shape, unary } from "./cases/shared.js";
 
 const RUNS = 10;
-const dimension = fc.integer({ min: 1, max: 9 });
-const shape = fc.array(dimension, { minLength: 1, maxLength: 4 });
-
-/** The composition registered with the op. */
-const composed = (name: string, inputs: Record<string, tf.Tensor>, attrs = {}): tf.Tensor =>
-  findOp(name)!.eager(inputs, attrs) as tf.Tensor;
-
-const unary = (name: string, fn: (x: tf.Tensor) => tf.Tensor): fc.Arbitrary<Case> =>
-  shape.map((s) => ({ shapes: [s], scale: 3, apply: ([x]) => fn(x!), compose: ([x]) => composed(name, { x: x! }) }));
-
 const labelsFor = (rows: number, classes: number): tf.Tensor =>
   tf.tensor1d(
     Int32Array.from({ length: rows }, (_, i) => (i * 7) % classes),
@@ -215,6 +195,7 @@ const CASES: Record<string, fc.Arbitrary<Case>> = {
       composed("PeftKlDivergence", { logits: logits!, target: tf.mul(logitsLike(rows, classes), 5) }),
   })),
   dropout: shape.map((s) => ({ shapes: [s], apply: ([x]) => dropout(x!, 0.4, "site") })),
+  ...NORMS,
 };
 
 const logitsLike = (rows: number, classes: number): tf.Tensor =>
