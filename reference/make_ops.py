@@ -212,6 +212,26 @@ def conv2d() -> None:
     make("conv2d-groups-2", (2, 4, 5, 6), (6, 2, 3, 3), padding=1, groups=2)
     make("conv2d-dilation-2", (1, 2, 9, 8), (3, 2, 3, 3), padding=2, dilation=2)
     make("conv2d-1x1", (2, 4, 3, 5), (3, 4, 1, 1))
+    make("conv2d-groups-dilation-stride", (2, 6, 11, 12), (4, 3, 3, 2), padding=(2, 1), stride=(2, 3), dilation=(2, 3), groups=2)
+    make("conv2d-depthwise", (2, 4, 7, 5), (4, 1, 3, 5), padding=(1, 2), groups=4)
+    make("conv2d-wide-padding", (1, 3, 4, 5), (2, 3, 3, 3), padding=(3, 4), note="outputs at the border see only zeros")
+
+
+def conv_transpose2d() -> None:
+    def make(name, x, w, bias=True, stride=(1, 1), padding=(0, 0), extra=(0, 0), dilation=(1, 1), groups=1, note=None):
+        n = Numbers(14)
+        inputs = {"input": n.normal(*x), "weight": n.normal(*w)}
+        if bias:
+            inputs["bias"] = n.normal(w[1] * groups)
+        attrs = {"stride": stride, "padding": padding, "outputPadding": extra, "dilation": dilation, "groups": groups}
+        transposed = lambda input, weight, bias=None: F.conv_transpose2d(input, weight, bias, stride, padding, extra, groups, dilation)
+        case(name, "convTranspose2d", transposed, inputs, attrs, note=note)
+
+    make("convTranspose2d", (2, 3, 4, 5), (3, 4, 3, 3), padding=(1, 1))
+    make("convTranspose2d-stride-2", (2, 3, 4, 5), (3, 4, 4, 4), stride=(2, 2), padding=(1, 1))
+    make("convTranspose2d-output-padding", (2, 3, 4, 3), (3, 2, 3, 3), bias=False, stride=(2, 3), padding=(1, 0), extra=(1, 2))
+    make("convTranspose2d-groups-dilation", (2, 6, 4, 3), (6, 2, 3, 2), stride=(2, 1), padding=(2, 1), extra=(1, 0), dilation=(2, 3), groups=3)
+    make("convTranspose2d-1x1", (2, 3, 4, 5), (3, 4, 1, 1))
 
 
 def cross_entropy() -> None:
@@ -254,5 +274,5 @@ def kl() -> None:
 
 
 if __name__ == "__main__":
-    for make in (linear, layer_norm, group_norm, rms_norm, batch_norm, activations, attention, conv2d, cross_entropy, kl):
+    for make in (linear, layer_norm, group_norm, rms_norm, batch_norm, activations, attention, conv2d, conv_transpose2d, cross_entropy, kl):
         make()

@@ -4,6 +4,7 @@ export { type AttentionOptions, attention } from "./attention.js";
 export { type BatchNormOptions, batchNorm, batchNormTraining, type RunningMoments } from "./batchNorm.js";
 export { conv2d } from "./conv2d.js";
 export type { ConvWindows } from "./convGeometry.js";
+export { type ConvTransposeWindows, convTranspose2d } from "./convTranspose2d.js";
 export { dropout } from "./dropout.js";
 export { gelu, geluTanh } from "./gelu.js";
 export { groupNorm } from "./groupNorm.js";

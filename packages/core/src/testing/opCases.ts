@@ -7,7 +7,10 @@ import {
   attention,
   batchNorm,
   batchNormTraining,
+  type ConvTransposeWindows,
+  type ConvWindows,
   conv2d,
+  convTranspose2d,
   gelu,
   geluTanh,
   groupNorm,
@@ -23,7 +26,8 @@ import { type Fixture, readFixture } from "./fixture.js";
 
 export interface OpInfo {
   readonly op: string;
-  readonly attrs: Readonly<Record<string, number>>;
+  /** What the op is told beside its tensors, under the names that its options have here. */
+  readonly attrs: Readonly<Record<string, unknown>>;
   readonly inputs: readonly string[];
   /** Inputs whose gradient the fixture holds. */
   readonly gradients: readonly string[];
@@ -45,27 +49,41 @@ export interface OpResult {
 
 type Inputs = Readonly<Record<string, tf.Tensor>>;
 
-const OPS: Readonly<Record<string, (inputs: Inputs, attrs: OpInfo["attrs"]) => tf.Tensor>> = {
-  attention: ({ q, k, v, mask }, { heads, scale }) => attention(q!, k!, v!, { heads: heads!, scale, mask }),
-  batchNorm: ({ input, weight, bias, mean, variance }, { eps }) =>
+type Numbers = Readonly<Record<string, number>>;
+type OpCall = (inputs: Inputs, attrs: OpInfo["attrs"]) => tf.Tensor;
+
+/** An op whose attributes are known to be of a type: the fixture's script and this table say the same. */
+const told =
+  <A = Numbers>(fn: (inputs: Inputs, attrs: A) => tf.Tensor): OpCall =>
+  (inputs, attrs) =>
+    fn(inputs, attrs as A);
+
+const OPS: Readonly<Record<string, OpCall>> = {
+  attention: told(({ q, k, v, mask }, { heads, scale }) => attention(q!, k!, v!, { heads: heads!, scale, mask })),
+  batchNorm: told(({ input, weight, bias, mean, variance }, { eps }) =>
     batchNorm(input!, weight!, bias!, { mean: mean!, variance: variance! }, { eps: eps! }),
+  ),
   // The running moments, moved, are outputs as well: one list of numbers.
-  batchNormTraining: ({ input, weight, bias, mean, variance }, { eps, momentum }) => {
+  batchNormTraining: told(({ input, weight, bias, mean, variance }, { eps, momentum }) => {
     const old = { mean: mean!, variance: variance! };
     const { y, running } = batchNormTraining(input!, weight!, bias!, old, { eps: eps!, momentum: momentum! });
     return tf.concat([tf.reshape(y, [-1]), running.mean, running.variance]);
-  },
-  conv2d: ({ input, weight, bias }, attrs) => conv2d(input!, weight!, bias, attrs),
+  }),
+  conv2d: told<ConvWindows>(({ input, weight, bias }, attrs) => conv2d(input!, weight!, bias, attrs)),
+  convTranspose2d: told<ConvTransposeWindows>(({ input, weight, bias }, attrs) =>
+    convTranspose2d(input!, weight!, bias, attrs),
+  ),
   gelu: ({ input }) => gelu(input!),
   geluTanh: ({ input }) => geluTanh(input!),
-  groupNorm: ({ input, weight, bias }, { groups, eps }) =>
+  groupNorm: told(({ input, weight, bias }, { groups, eps }) =>
     groupNorm(input!, weight!, bias!, { groups: groups!, eps: eps! }),
+  ),
   // Each side takes the other as given: klDivergence lets no gradient reach its target.
   klSymmetric: ({ p, q }) => tf.mul(tf.add(klDivergence(p!, q!), klDivergence(q!, p!)), 0.5),
-  layerNorm: ({ input, weight, bias }, { eps }) => layerNorm(input!, weight!, bias!, eps!),
+  layerNorm: told(({ input, weight, bias }, { eps }) => layerNorm(input!, weight!, bias!, eps!)),
   linear: ({ input, weight, bias }) => linear(input!, weight!, bias),
   relu: ({ input }) => relu(input!),
-  rmsNorm: ({ input, weight }, { eps }) => rmsNorm(input!, weight!, eps!),
+  rmsNorm: told(({ input, weight }, { eps }) => rmsNorm(input!, weight!, eps!)),
   silu: ({ input }) => silu(input!),
   softmaxCrossEntropy: ({ logits, labels }) => softmaxCrossEntropy(logits!, labels!),
 };

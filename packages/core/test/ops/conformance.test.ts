@@ -25,6 +25,7 @@ import {
 } from "../../src/index.js";
 import { hash, unit } from "../../src/random.js";
 import { gradientFloor, relativeError } from "../../src/testing/index.js";
+import { CONVOLUTIONS } from "./cases/convolutions.js";
 import { NORMS } from "./cases/norms.js";
 import { type Case, composed, dimension, shape, unary } from "./cases/shared.js";
 
@@ -195,6 +196,7 @@ const CASES: Record<string, fc.Arbitrary<Case>> = {
       composed("PeftKlDivergence", { logits: logits!, target: tf.mul(logitsLike(rows, classes), 5) }),
   })),
   dropout: shape.map((s) => ({ shapes: [s], apply: ([x]) => dropout(x!, 0.4, "site") })),
+  ...CONVOLUTIONS,
   ...NORMS,
 };
 
