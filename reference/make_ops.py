@@ -234,6 +234,78 @@ def conv_transpose2d() -> None:
     make("convTranspose2d-1x1", (2, 3, 4, 5), (3, 4, 1, 1))
 
 
+def pooling() -> None:
+    def make(name, op, function, x, attrs, note=None):
+        case(name, op, function, {"input": x}, attrs, note=note)
+
+    def largest(name, x, kernel, stride, padding=(0, 0), dilation=(1, 1), ceil=False, note=None):
+        attrs = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation, "ceilMode": ceil}
+        make(name, "maxPool2d", lambda input: F.max_pool2d(input, kernel, stride, padding, dilation, ceil), x, attrs, note)
+
+    def average(name, x, kernel, stride, padding=(0, 0), ceil=False, include=True, note=None):
+        attrs = {"kernel": kernel, "stride": stride, "padding": padding, "ceilMode": ceil, "countIncludePad": include}
+        make(name, "avgPool2d", lambda input: F.avg_pool2d(input, kernel, stride, padding, ceil, include), x, attrs, note)
+
+    n = Numbers(15)
+    largest("maxPool2d", n.normal(2, 3, 8, 6), (2, 2), (2, 2))
+    largest("maxPool2d-overlapping", n.normal(2, 3, 7, 9), (3, 3), (2, 2), padding=(1, 1))
+    largest("maxPool2d-dilation", n.normal(1, 2, 9, 8), (3, 2), (1, 2), padding=(1, 0), dilation=(2, 3))
+    largest("maxPool2d-ceil", n.normal(2, 2, 6, 7), (3, 2), (2, 3), ceil=True, note="the last windows are not full")
+    largest("maxPool2d-ceil-dilation", n.normal(2, 2, 8, 8), (2, 2), (3, 3), dilation=(3, 3), ceil=True)
+    ties = torch.from_numpy(n.generator.integers(0, 3, (2, 2, 7, 7))).double()
+    largest("maxPool2d-ties", ties, (3, 3), (2, 2), padding=(1, 1), note="0, 1 and 2: the first of equal elements takes the gradient")
+    average("avgPool2d", n.normal(2, 3, 8, 6), (2, 2), (2, 2))
+    average("avgPool2d-padding", n.normal(2, 3, 7, 9), (3, 3), (2, 1), padding=(1, 1))
+    average("avgPool2d-without-padding", n.normal(2, 3, 7, 9), (3, 3), (2, 1), padding=(1, 1), include=False)
+    average("avgPool2d-ceil", n.normal(2, 2, 6, 7), (3, 2), (2, 3), padding=(1, 1), ceil=True)
+    average("avgPool2d-ceil-without-padding", n.normal(2, 2, 6, 7), (3, 2), (2, 3), padding=(1, 1), ceil=True, include=False)
+    for size in [(1, 1), (6, 6), (3, 5), (9, 2)]:
+        adaptive = lambda input: F.adaptive_avg_pool2d(input, size)
+        make(f"adaptiveAvgPool2d-{size[0]}x{size[1]}", "adaptiveAvgPool2d", adaptive, n.normal(2, 3, 7, 7), {"size": size})
+
+
+def interpolate() -> None:
+    n = Numbers(16)
+
+    def make(name, shape, mode, note=None, size=None, factor=None, align=None, antialias=False):
+        attrs = {"mode": mode} | ({"size": size} if size else {"scaleFactor": factor})
+        attrs |= {"alignCorners": True} if align else {}
+        attrs |= {"antialias": True} if antialias else {}
+        resize = lambda input: F.interpolate(input, size, factor, mode, align, antialias=antialias)
+        case(f"interpolate-{name}", "interpolate", resize, {"input": n.normal(*shape)}, attrs, note=note)
+
+    make("nearest-2", (2, 3, 4, 5), "nearest", factor=2.0)
+    make("nearest-3-2", (1, 2, 4, 5), "nearest", factor=(3.0, 2.0))
+    make("nearest-size", (2, 3, 5, 7), "nearest", size=(9, 10))
+    make("nearest-down", (2, 3, 9, 10), "nearest", size=(4, 3))
+    make("nearest-1.7", (2, 2, 5, 6), "nearest", factor=1.7)
+    make("nearest-exact", (2, 3, 5, 7), "nearest-exact", size=(9, 4))
+    for mode in ("bilinear", "bicubic"):
+        make(f"{mode}-up", (2, 3, 4, 5), mode, size=(9, 8))
+        make(f"{mode}-down", (2, 3, 9, 10), mode, size=(4, 3))
+        make(f"{mode}-corners", (2, 2, 4, 5), mode, size=(9, 8), align=True)
+        make(f"{mode}-corners-one", (2, 2, 4, 5), mode, size=(1, 3), align=True)
+        make(f"{mode}-factor", (2, 2, 5, 6), mode, factor=(1.7, 0.6), note="positions go by the factor, not by the sizes' ratio")
+        make(f"{mode}-antialias-down", (2, 2, 11, 9), mode, size=(4, 5), antialias=True)
+        make(f"{mode}-antialias-up", (2, 2, 4, 5), mode, size=(9, 8), antialias=True)
+
+
+def padding() -> None:
+    n = Numbers(17)
+    for mode, pads, value in [
+        ("constant", [(1, 2), (0, 3)], 1.5),
+        ("reflect", [(2, 3), (4, 1)], None),
+        ("replicate", [(1, 7), (0, 2)], None),
+        ("circular", [(4, 2), (1, 5)], None),
+    ]:
+        flat = [count for pair in reversed(pads) for count in pair]
+        attrs = {"pads": pads, "mode": mode} | ({"value": value} if value else {})
+        case(f"pad-{mode}", "pad", lambda input: F.pad(input, flat, mode, value), {"input": n.normal(2, 3, 4, 5)}, attrs)
+    for name, shifts, axes in [("", (-2, -2), (1, 2)), ("-far", (7,), (-1,))]:
+        attrs = {"shifts": shifts, "axes": axes}
+        case(f"roll{name}", "roll", lambda input: torch.roll(input, shifts, axes), {"input": n.normal(2, 4, 5, 3)}, attrs)
+
+
 def cross_entropy() -> None:
     def make(name, logits, labels, note=None):
         case(name, "softmaxCrossEntropy", lambda logits, labels: F.cross_entropy(logits, labels), {"logits": logits, "labels": labels}, {"reduction": "mean"}, note=note)
@@ -274,5 +346,5 @@ def kl() -> None:
 
 
 if __name__ == "__main__":
-    for make in (linear, layer_norm, group_norm, rms_norm, batch_norm, activations, attention, conv2d, conv_transpose2d, cross_entropy, kl):
+    for make in (linear, layer_norm, group_norm, rms_norm, batch_norm, activations, attention, conv2d, conv_transpose2d, pooling, interpolate, padding, cross_entropy, kl):
         make()

@@ -1,6 +1,7 @@
 // Differentiable operations over TensorFlow.js tensors, for functions that run on the engine.
 
 export { type AttentionOptions, attention } from "./attention.js";
+export { type AvgPoolWindows, adaptiveAvgPool2d, avgPool2d } from "./avgPool2d.js";
 export { type BatchNormOptions, batchNorm, batchNormTraining, type RunningMoments } from "./batchNorm.js";
 export { conv2d } from "./conv2d.js";
 export type { ConvWindows } from "./convGeometry.js";
@@ -8,12 +9,17 @@ export { type ConvTransposeWindows, convTranspose2d } from "./convTranspose2d.js
 export { dropout } from "./dropout.js";
 export { gelu, geluTanh } from "./gelu.js";
 export { groupNorm } from "./groupNorm.js";
+export { type InterpolateOptions, interpolate } from "./interpolate.js";
 export { klDivergence } from "./klDivergence.js";
 export { layerNorm } from "./layerNorm.js";
 export { linear } from "./linear.js";
+export { type MaxPoolWindows, maxPool2d } from "./maxPool2d.js";
+export { type PadMode, pad } from "./pad.js";
+export type { PoolWindows } from "./poolGeometry.js";
 export { randomBits } from "./randomBits.js";
 export { relu } from "./relu.js";
 export { rmsNorm } from "./rmsNorm.js";
+export { roll } from "./roll.js";
 export { select } from "./select.js";
 export { silu } from "./silu.js";
 export { softmaxCrossEntropy } from "./softmaxCrossEntropy.js";

@@ -4,7 +4,10 @@ import { readdirSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import { compile, gradients, Parameter } from "../engine/index.js";
 import {
+  type AvgPoolWindows,
+  adaptiveAvgPool2d,
   attention,
+  avgPool2d,
   batchNorm,
   batchNormTraining,
   type ConvTransposeWindows,
@@ -14,11 +17,18 @@ import {
   gelu,
   geluTanh,
   groupNorm,
+  type InterpolateOptions,
+  interpolate,
   klDivergence,
   layerNorm,
   linear,
+  type MaxPoolWindows,
+  maxPool2d,
+  type PadMode,
+  pad,
   relu,
   rmsNorm,
+  roll,
   silu,
   softmaxCrossEntropy,
 } from "../ops/index.js";
@@ -59,7 +69,11 @@ const told =
     fn(inputs, attrs as A);
 
 const OPS: Readonly<Record<string, OpCall>> = {
+  adaptiveAvgPool2d: told<{ size: number | [number, number] }>(({ input }, { size }) =>
+    adaptiveAvgPool2d(input!, size),
+  ),
   attention: told(({ q, k, v, mask }, { heads, scale }) => attention(q!, k!, v!, { heads: heads!, scale, mask })),
+  avgPool2d: told<AvgPoolWindows>(({ input }, attrs) => avgPool2d(input!, attrs)),
   batchNorm: told(({ input, weight, bias, mean, variance }, { eps }) =>
     batchNorm(input!, weight!, bias!, { mean: mean!, variance: variance! }, { eps: eps! }),
   ),
@@ -78,12 +92,18 @@ const OPS: Readonly<Record<string, OpCall>> = {
   groupNorm: told(({ input, weight, bias }, { groups, eps }) =>
     groupNorm(input!, weight!, bias!, { groups: groups!, eps: eps! }),
   ),
+  interpolate: told<InterpolateOptions>(({ input }, attrs) => interpolate(input!, attrs)),
   // Each side takes the other as given: klDivergence lets no gradient reach its target.
   klSymmetric: ({ p, q }) => tf.mul(tf.add(klDivergence(p!, q!), klDivergence(q!, p!)), 0.5),
   layerNorm: told(({ input, weight, bias }, { eps }) => layerNorm(input!, weight!, bias!, eps!)),
   linear: ({ input, weight, bias }) => linear(input!, weight!, bias),
+  maxPool2d: told<MaxPoolWindows>(({ input }, attrs) => maxPool2d(input!, attrs)),
+  pad: told<{ pads: [number, number][]; mode: PadMode; value?: number }>(({ input }, { pads, ...attrs }) =>
+    pad(input!, pads, attrs),
+  ),
   relu: ({ input }) => relu(input!),
   rmsNorm: told(({ input, weight }, { eps }) => rmsNorm(input!, weight!, eps!)),
+  roll: told<{ shifts: number[]; axes: number[] }>(({ input }, { shifts, axes }) => roll(input!, shifts, axes)),
   silu: ({ input }) => silu(input!),
   softmaxCrossEntropy: ({ logits, labels }) => softmaxCrossEntropy(logits!, labels!),
 };

@@ -28,6 +28,7 @@ import { gradientFloor, relativeError } from "../../src/testing/index.js";
 import { CONVOLUTIONS } from "./cases/convolutions.js";
 import { NORMS } from "./cases/norms.js";
 import { type Case, composed, dimension, shape, unary } from "./cases/shared.js";
+import { SPATIAL } from "./cases/spatial.js";
 
 const RUNS = 10;
 const labelsFor = (rows: number, classes: number): tf.Tensor =>
@@ -198,6 +199,7 @@ const CASES: Record<string, fc.Arbitrary<Case>> = {
   dropout: shape.map((s) => ({ shapes: [s], apply: ([x]) => dropout(x!, 0.4, "site") })),
   ...CONVOLUTIONS,
   ...NORMS,
+  ...SPATIAL,
 };
 
 const logitsLike = (rows: number, classes: number): tf.Tensor =>
