@@ -316,6 +316,45 @@ def cross_entropy() -> None:
     make("softmaxCrossEntropy-large-logits", n.normal(5, 7, scale=200.0), n.labels(5, 7), note="differences of hundreds: log(softmax) underflows unless it is a log-sum-exp")
 
 
+def more_cross_entropy() -> None:
+    n = Numbers(18)
+
+    def make(name, logits, labels, smoothing=0.0, reduction="mean", note=None):
+        attrs = {"reduction": reduction, "labelSmoothing": smoothing}
+
+        def loss(logits, labels):
+            flat = F.cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1), reduction=reduction, label_smoothing=smoothing)
+            return flat.reshape(labels.shape) if reduction == "none" else flat
+
+        case(f"softmaxCrossEntropy-{name}", "softmaxCrossEntropy", loss, {"logits": logits, "labels": labels}, attrs, note=note)
+
+    def with_holes(*shape):
+        labels = n.labels(int(np.prod(shape)), 7).reshape(shape)
+        labels[..., 1::3] = -100
+        return labels
+
+    make("ignored", n.normal(6, 7, scale=2.0), with_holes(6), note="rows with the label -100 do not count")
+    make("tokens", n.normal(2, 5, 7, scale=2.0), with_holes(2, 5))
+    make("smoothed", n.normal(6, 7, scale=2.0), n.labels(6, 7), smoothing=0.1)
+    make("smoothed-ignored-each", n.normal(2, 5, 7, scale=30.0), with_holes(2, 5), smoothing=0.3, reduction="none")
+    targets = n.normal(5, 7).softmax(-1).float().double()
+    soft = lambda logits, targets: F.cross_entropy(logits, targets)
+    case("softTargetCrossEntropy", "softTargetCrossEntropy", soft, {"logits": n.normal(5, 7, scale=3.0), "targets": targets}, {})
+    case("softTargetCrossEntropy-large-logits", "softTargetCrossEntropy", soft, {"logits": n.normal(5, 7, scale=200.0), "targets": targets}, {})
+
+
+def other_losses() -> None:
+    n = Numbers(19)
+    binary = lambda logits, targets: F.binary_cross_entropy_with_logits(logits, targets)
+    some = torch.from_numpy(n.generator.integers(0, 2, (4, 9))).double()
+    case("binaryCrossEntropy", "binaryCrossEntropy", binary, {"logits": n.normal(4, 9, scale=3.0), "targets": n.normal(4, 9).sigmoid().float().double()}, {})
+    case("binaryCrossEntropy-large-logits", "binaryCrossEntropy", binary, {"logits": n.normal(4, 9, scale=200.0), "targets": some}, {})
+    pair = {"input": n.normal(3, 4, 5, scale=2.0), "target": n.normal(3, 4, 5)}
+    case("meanSquaredError", "meanSquaredError", lambda input, target: F.mse_loss(input, target), pair, {})
+    for beta in (1.0, 0.25):
+        case(f"smoothL1-{beta}", "smoothL1", lambda input, target: F.smooth_l1_loss(input, target, beta=beta), pair, {"beta": beta})
+
+
 def kl_symmetric(p, q):
     """KLsym of mosa.md §3.4: each side is pulled to the other, which is held constant."""
     lp, lq = F.log_softmax(p, -1), F.log_softmax(q, -1)
@@ -346,5 +385,5 @@ def kl() -> None:
 
 
 if __name__ == "__main__":
-    for make in (linear, layer_norm, group_norm, rms_norm, batch_norm, activations, attention, conv2d, conv_transpose2d, pooling, interpolate, padding, cross_entropy, kl):
+    for make in (linear, layer_norm, group_norm, rms_norm, batch_norm, activations, attention, conv2d, conv_transpose2d, pooling, interpolate, padding, cross_entropy, more_cross_entropy, other_losses, kl):
         make()

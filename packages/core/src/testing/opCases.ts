@@ -10,8 +10,10 @@ import {
   avgPool2d,
   batchNorm,
   batchNormTraining,
+  binaryCrossEntropy,
   type ConvTransposeWindows,
   type ConvWindows,
+  type CrossEntropyOptions,
   conv2d,
   convTranspose2d,
   gelu,
@@ -24,13 +26,16 @@ import {
   linear,
   type MaxPoolWindows,
   maxPool2d,
+  meanSquaredError,
   type PadMode,
   pad,
   relu,
   rmsNorm,
   roll,
   silu,
+  smoothL1,
   softmaxCrossEntropy,
+  softTargetCrossEntropy,
 } from "../ops/index.js";
 import { type Fixture, readFixture } from "./fixture.js";
 
@@ -83,6 +88,7 @@ const OPS: Readonly<Record<string, OpCall>> = {
     const { y, running } = batchNormTraining(input!, weight!, bias!, old, { eps: eps!, momentum: momentum! });
     return tf.concat([tf.reshape(y, [-1]), running.mean, running.variance]);
   }),
+  binaryCrossEntropy: ({ logits, targets }) => binaryCrossEntropy(logits!, targets!),
   conv2d: told<ConvWindows>(({ input, weight, bias }, attrs) => conv2d(input!, weight!, bias, attrs)),
   convTranspose2d: told<ConvTransposeWindows>(({ input, weight, bias }, attrs) =>
     convTranspose2d(input!, weight!, bias, attrs),
@@ -98,6 +104,7 @@ const OPS: Readonly<Record<string, OpCall>> = {
   layerNorm: told(({ input, weight, bias }, { eps }) => layerNorm(input!, weight!, bias!, eps!)),
   linear: ({ input, weight, bias }) => linear(input!, weight!, bias),
   maxPool2d: told<MaxPoolWindows>(({ input }, attrs) => maxPool2d(input!, attrs)),
+  meanSquaredError: ({ input, target }) => meanSquaredError(input!, target!),
   pad: told<{ pads: [number, number][]; mode: PadMode; value?: number }>(({ input }, { pads, ...attrs }) =>
     pad(input!, pads, attrs),
   ),
@@ -105,7 +112,11 @@ const OPS: Readonly<Record<string, OpCall>> = {
   rmsNorm: told(({ input, weight }, { eps }) => rmsNorm(input!, weight!, eps!)),
   roll: told<{ shifts: number[]; axes: number[] }>(({ input }, { shifts, axes }) => roll(input!, shifts, axes)),
   silu: ({ input }) => silu(input!),
-  softmaxCrossEntropy: ({ logits, labels }) => softmaxCrossEntropy(logits!, labels!),
+  smoothL1: told(({ input, target }, { beta }) => smoothL1(input!, target!, beta!)),
+  softmaxCrossEntropy: told<CrossEntropyOptions>(({ logits, labels }, attrs) =>
+    softmaxCrossEntropy(logits!, labels!, attrs),
+  ),
+  softTargetCrossEntropy: ({ logits, targets }) => softTargetCrossEntropy(logits!, targets!),
 };
 
 /** All cases of a folder, by name. */

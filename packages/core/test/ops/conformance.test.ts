@@ -20,23 +20,17 @@ import {
   relu,
   select,
   silu,
-  softmaxCrossEntropy,
   useEngine,
 } from "../../src/index.js";
 import { hash, unit } from "../../src/random.js";
 import { gradientFloor, relativeError } from "../../src/testing/index.js";
 import { CONVOLUTIONS } from "./cases/convolutions.js";
+import { LOSSES } from "./cases/losses.js";
 import { NORMS } from "./cases/norms.js";
 import { type Case, composed, dimension, shape, unary } from "./cases/shared.js";
 import { SPATIAL } from "./cases/spatial.js";
 
 const RUNS = 10;
-const labelsFor = (rows: number, classes: number): tf.Tensor =>
-  tf.tensor1d(
-    Int32Array.from({ length: rows }, (_, i) => (i * 7) % classes),
-    "int32",
-  );
-
 const CASES: Record<string, fc.Arbitrary<Case>> = {
   linear: fc
     .record({ lead: shape, width: dimension, out: dimension, bias: fc.boolean() })
@@ -181,14 +175,6 @@ const CASES: Record<string, fc.Arbitrary<Case>> = {
         return tf.transpose(tf.add(y, b!), [0, 3, 1, 2]);
       },
     })),
-  softmaxCrossEntropy: fc
-    .record({ rows: dimension, classes: fc.integer({ min: 2, max: 9 }) })
-    .map(({ rows, classes }) => ({
-      shapes: [[rows, classes]],
-      scale: 20,
-      apply: ([logits]) => softmaxCrossEntropy(logits!, labelsFor(rows, classes)),
-      compose: ([logits]) => composed("PeftSoftmaxCrossEntropy", { logits: logits!, labels: labelsFor(rows, classes) }),
-    })),
   klDivergence: fc.record({ rows: dimension, classes: fc.integer({ min: 2, max: 9 }) }).map(({ rows, classes }) => ({
     shapes: [[rows, classes]],
     scale: 5,
@@ -198,6 +184,7 @@ const CASES: Record<string, fc.Arbitrary<Case>> = {
   })),
   dropout: shape.map((s) => ({ shapes: [s], apply: ([x]) => dropout(x!, 0.4, "site") })),
   ...CONVOLUTIONS,
+  ...LOSSES,
   ...NORMS,
   ...SPATIAL,
 };
