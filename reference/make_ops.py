@@ -148,6 +148,7 @@ def batch_norm() -> None:
 def activations() -> None:
     extremes = torch.tensor([-100.0, -30.0, -9.0, -5.5, -1.0, -1e-4, 1e-4, 0.5, 3.0, 5.5, 9.0, 30.0, 100.0]).double()
     table = {"gelu": F.gelu, "geluTanh": lambda input: F.gelu(input, approximate="tanh"), "silu": F.silu, "relu": F.relu}
+    table |= {"quickGelu": lambda input: input * torch.sigmoid(1.702 * input)}
     for op, function in table.items():
         x = Numbers(3).normal(2, 5, 9, scale=1.5)
         if op == "relu":
@@ -155,6 +156,12 @@ def activations() -> None:
         note = "no input within 0.05 of the kink" if op == "relu" else None
         case(op, op, function, {"input": x}, {}, note=note)
         case(f"{op}-extreme", op, function, {"input": extremes}, {})
+
+
+    named = {"elu": F.elu, "hardswish": F.hardswish, "leaky_relu": F.leaky_relu, "mish": F.mish, "relu6": F.relu6, "sigmoid": F.sigmoid}
+    x = torch.cat([Numbers(3).normal(40, scale=3.0), torch.tensor([-60.0, -20.0, -9.0, 9.0, 20.0, 60.0]).double()])
+    for name, function in named.items():
+        case(f"activation-{name}", "activation", function, {"input": x}, {"name": name}, note="no input at a kink")
 
 
 def attend(heads: int):
@@ -306,6 +313,23 @@ def padding() -> None:
         case(f"roll{name}", "roll", lambda input: torch.roll(input, shifts, axes), {"input": n.normal(2, 4, 5, 3)}, attrs)
 
 
+def fourier() -> None:
+    """Complex tensors are pairs of real ones: `re` and `im` as inputs, stacked as the output."""
+
+    def stacked(y):
+        return torch.stack([y.real, y.imag])
+
+    for height, width in [(6, 8), (5, 7), (12, 3)]:
+        n = Numbers(20)
+        name = f"{height}x{width}"
+        x, pair = n.normal(2, 3, height, width), {"re": n.normal(2, height, width), "im": n.normal(2, height, width)}
+        half = {"re": n.normal(2, height, width // 2 + 1), "im": n.normal(2, height, width // 2 + 1)}
+        case(f"fft2-{name}", "fft2", lambda re, im: stacked(torch.fft.fft2(torch.complex(re, im))), pair, {})
+        case(f"ifft2-{name}", "ifft2", lambda re, im: stacked(torch.fft.ifft2(torch.complex(re, im))), pair, {})
+        case(f"rfft2-{name}", "rfft2", lambda input: stacked(torch.fft.rfft2(input)), {"input": x}, {})
+        case(f"irfft2-{name}", "irfft2", lambda re, im: torch.fft.irfft2(torch.complex(re, im), s=(height, width)), half, {"width": width})
+
+
 def cross_entropy() -> None:
     def make(name, logits, labels, note=None):
         case(name, "softmaxCrossEntropy", lambda logits, labels: F.cross_entropy(logits, labels), {"logits": logits, "labels": labels}, {"reduction": "mean"}, note=note)
@@ -385,5 +409,5 @@ def kl() -> None:
 
 
 if __name__ == "__main__":
-    for make in (linear, layer_norm, group_norm, rms_norm, batch_norm, activations, attention, conv2d, conv_transpose2d, pooling, interpolate, padding, cross_entropy, more_cross_entropy, other_losses, kl):
+    for make in (linear, layer_norm, group_norm, rms_norm, batch_norm, activations, attention, conv2d, conv_transpose2d, pooling, interpolate, padding, fourier, cross_entropy, more_cross_entropy, other_losses, kl):
         make()

@@ -3,6 +3,7 @@
 import { readdirSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import { compile, gradients, Parameter } from "../engine/index.js";
+import { activation } from "../nn/index.js";
 import {
   type AvgPoolWindows,
   adaptiveAvgPool2d,
@@ -11,16 +12,20 @@ import {
   batchNorm,
   batchNormTraining,
   binaryCrossEntropy,
+  type ComplexTensor,
   type ConvTransposeWindows,
   type ConvWindows,
   type CrossEntropyOptions,
   conv2d,
   convTranspose2d,
+  fft2,
   gelu,
   geluTanh,
   groupNorm,
   type InterpolateOptions,
+  ifft2,
   interpolate,
+  irfft2,
   klDivergence,
   layerNorm,
   linear,
@@ -29,7 +34,9 @@ import {
   meanSquaredError,
   type PadMode,
   pad,
+  quickGelu,
   relu,
+  rfft2,
   rmsNorm,
   roll,
   silu,
@@ -73,7 +80,10 @@ const told =
   (inputs, attrs) =>
     fn(inputs, attrs as A);
 
+const stacked = ({ re, im }: ComplexTensor): tf.Tensor => tf.stack([re, im]);
+
 const OPS: Readonly<Record<string, OpCall>> = {
+  activation: told<{ name: string }>(({ input }, { name }) => activation(name)(input!)),
   adaptiveAvgPool2d: told<{ size: number | [number, number] }>(({ input }, { size }) =>
     adaptiveAvgPool2d(input!, size),
   ),
@@ -93,11 +103,14 @@ const OPS: Readonly<Record<string, OpCall>> = {
   convTranspose2d: told<ConvTransposeWindows>(({ input, weight, bias }, attrs) =>
     convTranspose2d(input!, weight!, bias, attrs),
   ),
+  fft2: ({ re, im }) => stacked(fft2({ re: re!, im: im! })),
   gelu: ({ input }) => gelu(input!),
   geluTanh: ({ input }) => geluTanh(input!),
   groupNorm: told(({ input, weight, bias }, { groups, eps }) =>
     groupNorm(input!, weight!, bias!, { groups: groups!, eps: eps! }),
   ),
+  ifft2: ({ re, im }) => stacked(ifft2({ re: re!, im: im! })),
+  irfft2: told(({ re, im }, { width }) => irfft2({ re: re!, im: im! }, width!)),
   interpolate: told<InterpolateOptions>(({ input }, attrs) => interpolate(input!, attrs)),
   // Each side takes the other as given: klDivergence lets no gradient reach its target.
   klSymmetric: ({ p, q }) => tf.mul(tf.add(klDivergence(p!, q!), klDivergence(q!, p!)), 0.5),
@@ -108,7 +121,9 @@ const OPS: Readonly<Record<string, OpCall>> = {
   pad: told<{ pads: [number, number][]; mode: PadMode; value?: number }>(({ input }, { pads, ...attrs }) =>
     pad(input!, pads, attrs),
   ),
+  quickGelu: ({ input }) => quickGelu(input!),
   relu: ({ input }) => relu(input!),
+  rfft2: ({ input }) => stacked(rfft2(input!)),
   rmsNorm: told(({ input, weight }, { eps }) => rmsNorm(input!, weight!, eps!)),
   roll: told<{ shifts: number[]; axes: number[] }>(({ input }, { shifts, axes }) => roll(input!, shifts, axes)),
   silu: ({ input }) => silu(input!),

@@ -9,25 +9,22 @@ import {
   compile,
   conv2d,
   dropout,
-  gelu,
-  geluTanh,
   gradients,
   klDivergence,
   layerNorm,
   linear,
   Parameter,
   randomBits,
-  relu,
   select,
-  silu,
   useEngine,
 } from "../../src/index.js";
 import { hash, unit } from "../../src/random.js";
 import { gradientFloor, relativeError } from "../../src/testing/index.js";
+import { ACTIVATIONS } from "./cases/activations.js";
 import { CONVOLUTIONS } from "./cases/convolutions.js";
 import { LOSSES } from "./cases/losses.js";
 import { NORMS } from "./cases/norms.js";
-import { type Case, composed, dimension, shape, unary } from "./cases/shared.js";
+import { type Case, composed, dimension, shape } from "./cases/shared.js";
 import { SPATIAL } from "./cases/spatial.js";
 
 const RUNS = 10;
@@ -50,10 +47,6 @@ const CASES: Record<string, fc.Arbitrary<Case>> = {
     apply: ([x, w, b]) => layerNorm(x!, w!, b!, 1e-3),
     compose: ([x, w, b]) => composed("PeftLayerNorm", { x: x!, weight: w!, bias: b! }, { eps: 1e-3 }),
   })),
-  gelu: unary("PeftGelu", gelu),
-  geluTanh: unary("PeftGeluTanh", geluTanh),
-  silu: unary("PeftSilu", silu),
-  relu: unary("PeftRelu", relu),
   attention: fc
     .record({
       batch: dimension,
@@ -183,6 +176,7 @@ const CASES: Record<string, fc.Arbitrary<Case>> = {
       composed("PeftKlDivergence", { logits: logits!, target: tf.mul(logitsLike(rows, classes), 5) }),
   })),
   dropout: shape.map((s) => ({ shapes: [s], apply: ([x]) => dropout(x!, 0.4, "site") })),
+  ...ACTIVATIONS,
   ...CONVOLUTIONS,
   ...LOSSES,
   ...NORMS,

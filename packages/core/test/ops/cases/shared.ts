@@ -21,6 +21,3 @@ export const shape: fc.Arbitrary<number[]> = fc.array(dimension, { minLength: 1,
 /** The composition registered with the op. */
 export const composed = (name: string, inputs: Record<string, tf.Tensor>, attrs = {}): tf.Tensor =>
   findOp(name)!.eager(inputs, attrs) as tf.Tensor;
-
-export const unary = (name: string, fn: (x: tf.Tensor) => tf.Tensor): fc.Arbitrary<Case> =>
-  shape.map((s) => ({ shapes: [s], scale: 3, apply: ([x]) => fn(x!), compose: ([x]) => composed(name, { x: x! }) }));

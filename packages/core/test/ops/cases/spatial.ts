@@ -1,4 +1,4 @@
-// Cases of what goes over feature maps by places: pooling, resizing, padding, rolling.
+// Cases of what goes over feature maps by places: pooling, resizing, padding, rolling; and Fourier transforms.
 
 import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
@@ -6,11 +6,15 @@ import {
   type AvgPoolWindows,
   adaptiveAvgPool2d,
   avgPool2d,
+  fft2,
   type InterpolateOptions,
+  ifft2,
   interpolate,
+  irfft2,
   maxPool2d,
   type PadMode,
   pad,
+  rfft2,
   roll,
 } from "../../../src/index.js";
 import { poolGeometry } from "../../../src/ops/poolGeometry.js";
@@ -149,6 +153,35 @@ export const SPATIAL: Record<string, fc.Arbitrary<Case>> = {
           }, x!),
       };
     }),
+  fft2: fc.record({ lead: fc.array(few, { maxLength: 2 }), size: pair(1, 9), back: fc.boolean() }).map((c) => ({
+    shapes: [
+      [...c.lead, ...c.size],
+      [...c.lead, ...c.size],
+    ],
+    apply: ([re, im]) => {
+      const y = (c.back ? ifft2 : fft2)({ re: re!, im: im! });
+      return tf.stack([y.re, y.im]);
+    },
+  })),
+  rfft2: fc.record({ lead: fc.array(few, { maxLength: 2 }), size: pair(1, 9) }).map((c) => ({
+    shapes: [[...c.lead, ...c.size]],
+    apply: ([x]) => {
+      const y = rfft2(x!);
+      return tf.stack([y.re, y.im]);
+    },
+    // The whole transform of a real tensor, and back from its half.
+    compose: ([x]) => {
+      const y = fft2({ re: x!, im: tf.zerosLike(x!) });
+      const half = [...x!.shape.slice(0, -1), Math.floor(x!.shape.at(-1)! / 2) + 1];
+      const begin = half.map(() => 0);
+      return tf.stack([tf.slice(y.re, begin, half), tf.slice(y.im, begin, half)]);
+    },
+  })),
+  "irfft2 after rfft2": fc.record({ lead: fc.array(few, { maxLength: 2 }), size: pair(1, 9) }).map((c) => ({
+    shapes: [[...c.lead, ...c.size]],
+    apply: ([x]) => irfft2(rfft2(x!), c.size[1]),
+    compose: ([x]) => tf.mul(x!, 1),
+  })),
   roll: fc.record({ shape, shift: fc.integer({ min: -12, max: 12 }), at: dimension }).map((c) => ({
     shapes: [c.shape],
     apply: ([x]) => roll(x!, [c.shift, 1], [c.at % c.shape.length, -1]),
