@@ -3,14 +3,15 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { type Attrs, sizeOf } from "../engine/graph.js";
-import { defineOp } from "../engine/op.js";
+import { defineOp, type OpFunction } from "../engine/op.js";
 import { PeftError } from "../errors.js";
 import { type ConvWindows, type Geometry, geometryOf, outputSize, type Pair } from "./convGeometry.js";
 import { filterGradient, inputGradient, windowAttributes } from "./convGradients.js";
 import { shiftedConv } from "./convShifts.js";
 import { linear } from "./linear.js";
 
-const op = defineOp({
+/** The bare operation, for shapes that are known to fit. */
+export const convolve: OpFunction = defineOp({
   name: "PeftConv2d",
   infer: ({ x, weight }, attrs) => {
     const [batch, , ...size] = x!.shape as [number, number, number, number];
@@ -83,5 +84,5 @@ export function conv2d(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor, option
   }
   const sideBySide = kernel.every((k, i) => k === stride[i] && padding[i] === 0 && dilation[i] === 1) && groups === 1;
   if (sideBySide && sizeOf(kernel) > 1) return patches(x, weight, bias, result);
-  return op({ x, weight, ...(bias ? { bias } : {}) }, geometry as unknown as Attrs)[0]!;
+  return convolve({ x, weight, ...(bias ? { bias } : {}) }, geometry as unknown as Attrs)[0]!;
 }

@@ -23,21 +23,26 @@ export interface ConvWindows {
 }
 
 /** @throws PeftError ARGUMENT_INVALID for a stride, dilation or number of groups below 1 or a padding below 0 */
-export function geometryOf({ stride = 1, padding = 0, dilation = 1, groups = 1 }: ConvWindows): Geometry {
-  const pair = (name: string, value: number | Pair, least: number): Pair => {
-    const both: Pair = typeof value === "number" ? [value, value] : value;
-    if (both.length !== 2 || !both.every((n) => Number.isInteger(n) && n >= least)) {
-      throw new PeftError("ARGUMENT_INVALID", `conv2d: ${name} must be whole and at least ${least}, got ${value}`);
-    }
-    return both;
-  };
-  pair("groups", groups, 1);
+export function geometryOf(
+  { stride = 1, padding = 0, dilation = 1, groups = 1 }: ConvWindows,
+  op = "conv2d",
+): Geometry {
+  pairOf(`${op}: groups`, groups, 1);
   return {
-    stride: pair("stride", stride, 1),
-    padding: pair("padding", padding, 0),
-    dilation: pair("dilation", dilation, 1),
+    stride: pairOf(`${op}: stride`, stride, 1),
+    padding: pairOf(`${op}: padding`, padding, 0),
+    dilation: pairOf(`${op}: dilation`, dilation, 1),
     groups,
   };
+}
+
+/** One number for both directions, or one for each. @throws PeftError ARGUMENT_INVALID below `least` or not whole */
+export function pairOf(what: string, value: number | Pair, least: number): Pair {
+  const both: Pair = typeof value === "number" ? [value, value] : value;
+  if (both.length !== 2 || !both.every((n) => Number.isInteger(n) && n >= least)) {
+    throw new PeftError("ARGUMENT_INVALID", `${what} must be whole and at least ${least}, got ${value}`);
+  }
+  return both;
 }
 
 /** Rows and columns that a window spans beyond its first. */

@@ -44,7 +44,8 @@ function emitTurnedFilter(e: Emitter, name: string, [out, inner, height, width]:
   return e.reshape(swapped, [groups * inner, out / groups, height, width]);
 }
 
-function emitInputGradient({ inputs, attrs, outputs }: Node, e: Emitter): string {
+/** Also what a transposed convolution is. */
+export function emitInputGradient({ inputs, attrs, outputs }: Node, e: Emitter): string {
   const geometry = attrs as unknown as Geometry;
   const { stride, padding, groups } = geometry;
   const filter = inputs.weight!.shape as Shape;

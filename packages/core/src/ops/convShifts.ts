@@ -12,7 +12,7 @@ function swap(x: tf.Tensor): tf.Tensor {
 }
 
 /** Every stride-th element from `begin` on: [lead, height, width] to [lead, ...out]. */
-function pick(x: tf.Tensor, begin: Pair, out: Pair, stride: Pair): tf.Tensor {
+export function pick(x: tf.Tensor, begin: Pair, out: Pair, stride: Pair): tf.Tensor {
   const lead = x.shape[0]!;
   const length = [(out[0] - 1) * stride[0] + 1, (out[1] - 1) * stride[1] + 1] as const;
   const part = tf.slice(x, [0, ...begin], [lead, ...length]);
@@ -28,7 +28,7 @@ function pick(x: tf.Tensor, begin: Pair, out: Pair, stride: Pair): tf.Tensor {
 }
 
 /** The adjoint of `pick`: puts [lead, ...out] back into zeros of [lead, ...size]. */
-function place(x: tf.Tensor, begin: Pair, size: Pair, stride: Pair): tf.Tensor {
+export function place(x: tf.Tensor, begin: Pair, size: Pair, stride: Pair): tf.Tensor {
   const [lead, rows, columns] = x.shape as [number, number, number];
   const length = [(rows - 1) * stride[0] + 1, (columns - 1) * stride[1] + 1] as const;
   const cells = tf.pad(tf.reshape(x, [lead, rows, 1, columns, 1]), [

@@ -3,23 +3,53 @@
 import { readdirSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import { compile, gradients, Parameter } from "../engine/index.js";
+import { activation } from "../nn/index.js";
 import {
+  type AvgPoolWindows,
+  adaptiveAvgPool2d,
   attention,
+  avgPool2d,
+  batchNorm,
+  batchNormTraining,
+  binaryCrossEntropy,
+  type ComplexTensor,
+  type ConvTransposeWindows,
+  type ConvWindows,
+  type CrossEntropyOptions,
   conv2d,
+  convTranspose2d,
+  fft2,
   gelu,
   geluTanh,
+  groupNorm,
+  type InterpolateOptions,
+  ifft2,
+  interpolate,
+  irfft2,
   klDivergence,
   layerNorm,
   linear,
+  type MaxPoolWindows,
+  maxPool2d,
+  meanSquaredError,
+  type PadMode,
+  pad,
+  quickGelu,
   relu,
+  rfft2,
+  rmsNorm,
+  roll,
   silu,
+  smoothL1,
   softmaxCrossEntropy,
+  softTargetCrossEntropy,
 } from "../ops/index.js";
 import { type Fixture, readFixture } from "./fixture.js";
 
 export interface OpInfo {
   readonly op: string;
-  readonly attrs: Readonly<Record<string, number>>;
+  /** What the op is told beside its tensors, under the names that its options have here. */
+  readonly attrs: Readonly<Record<string, unknown>>;
   readonly inputs: readonly string[];
   /** Inputs whose gradient the fixture holds. */
   readonly gradients: readonly string[];
@@ -41,18 +71,67 @@ export interface OpResult {
 
 type Inputs = Readonly<Record<string, tf.Tensor>>;
 
-const OPS: Readonly<Record<string, (inputs: Inputs, attrs: OpInfo["attrs"]) => tf.Tensor>> = {
-  attention: ({ q, k, v, mask }, { heads, scale }) => attention(q!, k!, v!, { heads: heads!, scale, mask }),
-  conv2d: ({ input, weight, bias }, attrs) => conv2d(input!, weight!, bias, attrs),
+type Numbers = Readonly<Record<string, number>>;
+type OpCall = (inputs: Inputs, attrs: OpInfo["attrs"]) => tf.Tensor;
+
+/** An op whose attributes are known to be of a type: the fixture's script and this table say the same. */
+const told =
+  <A = Numbers>(fn: (inputs: Inputs, attrs: A) => tf.Tensor): OpCall =>
+  (inputs, attrs) =>
+    fn(inputs, attrs as A);
+
+const stacked = ({ re, im }: ComplexTensor): tf.Tensor => tf.stack([re, im]);
+
+const OPS: Readonly<Record<string, OpCall>> = {
+  activation: told<{ name: string }>(({ input }, { name }) => activation(name)(input!)),
+  adaptiveAvgPool2d: told<{ size: number | [number, number] }>(({ input }, { size }) =>
+    adaptiveAvgPool2d(input!, size),
+  ),
+  attention: told(({ q, k, v, mask }, { heads, scale }) => attention(q!, k!, v!, { heads: heads!, scale, mask })),
+  avgPool2d: told<AvgPoolWindows>(({ input }, attrs) => avgPool2d(input!, attrs)),
+  batchNorm: told(({ input, weight, bias, mean, variance }, { eps }) =>
+    batchNorm(input!, weight!, bias!, { mean: mean!, variance: variance! }, { eps: eps! }),
+  ),
+  // The running moments, moved, are outputs as well: one list of numbers.
+  batchNormTraining: told(({ input, weight, bias, mean, variance }, { eps, momentum }) => {
+    const old = { mean: mean!, variance: variance! };
+    const { y, running } = batchNormTraining(input!, weight!, bias!, old, { eps: eps!, momentum: momentum! });
+    return tf.concat([tf.reshape(y, [-1]), running.mean, running.variance]);
+  }),
+  binaryCrossEntropy: ({ logits, targets }) => binaryCrossEntropy(logits!, targets!),
+  conv2d: told<ConvWindows>(({ input, weight, bias }, attrs) => conv2d(input!, weight!, bias, attrs)),
+  convTranspose2d: told<ConvTransposeWindows>(({ input, weight, bias }, attrs) =>
+    convTranspose2d(input!, weight!, bias, attrs),
+  ),
+  fft2: ({ re, im }) => stacked(fft2({ re: re!, im: im! })),
   gelu: ({ input }) => gelu(input!),
   geluTanh: ({ input }) => geluTanh(input!),
+  groupNorm: told(({ input, weight, bias }, { groups, eps }) =>
+    groupNorm(input!, weight!, bias!, { groups: groups!, eps: eps! }),
+  ),
+  ifft2: ({ re, im }) => stacked(ifft2({ re: re!, im: im! })),
+  irfft2: told(({ re, im }, { width }) => irfft2({ re: re!, im: im! }, width!)),
+  interpolate: told<InterpolateOptions>(({ input }, attrs) => interpolate(input!, attrs)),
   // Each side takes the other as given: klDivergence lets no gradient reach its target.
   klSymmetric: ({ p, q }) => tf.mul(tf.add(klDivergence(p!, q!), klDivergence(q!, p!)), 0.5),
-  layerNorm: ({ input, weight, bias }, { eps }) => layerNorm(input!, weight!, bias!, eps!),
+  layerNorm: told(({ input, weight, bias }, { eps }) => layerNorm(input!, weight!, bias!, eps!)),
   linear: ({ input, weight, bias }) => linear(input!, weight!, bias),
+  maxPool2d: told<MaxPoolWindows>(({ input }, attrs) => maxPool2d(input!, attrs)),
+  meanSquaredError: ({ input, target }) => meanSquaredError(input!, target!),
+  pad: told<{ pads: [number, number][]; mode: PadMode; value?: number }>(({ input }, { pads, ...attrs }) =>
+    pad(input!, pads, attrs),
+  ),
+  quickGelu: ({ input }) => quickGelu(input!),
   relu: ({ input }) => relu(input!),
+  rfft2: ({ input }) => stacked(rfft2(input!)),
+  rmsNorm: told(({ input, weight }, { eps }) => rmsNorm(input!, weight!, eps!)),
+  roll: told<{ shifts: number[]; axes: number[] }>(({ input }, { shifts, axes }) => roll(input!, shifts, axes)),
   silu: ({ input }) => silu(input!),
-  softmaxCrossEntropy: ({ logits, labels }) => softmaxCrossEntropy(logits!, labels!),
+  smoothL1: told(({ input, target }, { beta }) => smoothL1(input!, target!, beta!)),
+  softmaxCrossEntropy: told<CrossEntropyOptions>(({ logits, labels }, attrs) =>
+    softmaxCrossEntropy(logits!, labels!, attrs),
+  ),
+  softTargetCrossEntropy: ({ logits, targets }) => softTargetCrossEntropy(logits!, targets!),
 };
 
 /** All cases of a folder, by name. */

@@ -4,57 +4,30 @@
 import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findOp } from "../../src/engine/op.js";
 import {
   attention,
   compile,
   conv2d,
   dropout,
-  gelu,
-  geluTanh,
   gradients,
   klDivergence,
   layerNorm,
   linear,
   Parameter,
   randomBits,
-  relu,
   select,
-  silu,
-  softmaxCrossEntropy,
   useEngine,
 } from "../../src/index.js";
 import { hash, unit } from "../../src/random.js";
 import { gradientFloor, relativeError } from "../../src/testing/index.js";
-
-interface Case {
-  /** Shapes of the differentiable inputs. */
-  readonly shapes: readonly (readonly number[])[];
-  /** The op over tensors of those shapes. */
-  apply(inputs: tf.Tensor[]): tf.Tensor;
-  /** The composition that TensorFlow.js can differentiate by itself; absent where `apply` is one already. */
-  compose?(inputs: tf.Tensor[]): tf.Tensor;
-  /** Scale of the inputs. */
-  readonly scale?: number;
-}
+import { ACTIVATIONS } from "./cases/activations.js";
+import { CONVOLUTIONS } from "./cases/convolutions.js";
+import { LOSSES } from "./cases/losses.js";
+import { NORMS } from "./cases/norms.js";
+import { type Case, composed, dimension, shape } from "./cases/shared.js";
+import { SPATIAL } from "./cases/spatial.js";
 
 const RUNS = 10;
-const dimension = fc.integer({ min: 1, max: 9 });
-const shape = fc.array(dimension, { minLength: 1, maxLength: 4 });
-
-/** The composition registered with the op. */
-const composed = (name: string, inputs: Record<string, tf.Tensor>, attrs = {}): tf.Tensor =>
-  findOp(name)!.eager(inputs, attrs) as tf.Tensor;
-
-const unary = (name: string, fn: (x: tf.Tensor) => tf.Tensor): fc.Arbitrary<Case> =>
-  shape.map((s) => ({ shapes: [s], scale: 3, apply: ([x]) => fn(x!), compose: ([x]) => composed(name, { x: x! }) }));
-
-const labelsFor = (rows: number, classes: number): tf.Tensor =>
-  tf.tensor1d(
-    Int32Array.from({ length: rows }, (_, i) => (i * 7) % classes),
-    "int32",
-  );
-
 const CASES: Record<string, fc.Arbitrary<Case>> = {
   linear: fc
     .record({ lead: shape, width: dimension, out: dimension, bias: fc.boolean() })
@@ -74,10 +47,6 @@ const CASES: Record<string, fc.Arbitrary<Case>> = {
     apply: ([x, w, b]) => layerNorm(x!, w!, b!, 1e-3),
     compose: ([x, w, b]) => composed("PeftLayerNorm", { x: x!, weight: w!, bias: b! }, { eps: 1e-3 }),
   })),
-  gelu: unary("PeftGelu", gelu),
-  geluTanh: unary("PeftGeluTanh", geluTanh),
-  silu: unary("PeftSilu", silu),
-  relu: unary("PeftRelu", relu),
   attention: fc
     .record({
       batch: dimension,
@@ -199,14 +168,6 @@ const CASES: Record<string, fc.Arbitrary<Case>> = {
         return tf.transpose(tf.add(y, b!), [0, 3, 1, 2]);
       },
     })),
-  softmaxCrossEntropy: fc
-    .record({ rows: dimension, classes: fc.integer({ min: 2, max: 9 }) })
-    .map(({ rows, classes }) => ({
-      shapes: [[rows, classes]],
-      scale: 20,
-      apply: ([logits]) => softmaxCrossEntropy(logits!, labelsFor(rows, classes)),
-      compose: ([logits]) => composed("PeftSoftmaxCrossEntropy", { logits: logits!, labels: labelsFor(rows, classes) }),
-    })),
   klDivergence: fc.record({ rows: dimension, classes: fc.integer({ min: 2, max: 9 }) }).map(({ rows, classes }) => ({
     shapes: [[rows, classes]],
     scale: 5,
@@ -215,6 +176,11 @@ const CASES: Record<string, fc.Arbitrary<Case>> = {
       composed("PeftKlDivergence", { logits: logits!, target: tf.mul(logitsLike(rows, classes), 5) }),
   })),
   dropout: shape.map((s) => ({ shapes: [s], apply: ([x]) => dropout(x!, 0.4, "site") })),
+  ...ACTIVATIONS,
+  ...CONVOLUTIONS,
+  ...LOSSES,
+  ...NORMS,
+  ...SPATIAL,
 };
 
 const logitsLike = (rows: number, classes: number): tf.Tensor =>

@@ -1,0 +1,88 @@
+// Root-mean-square normalisation over the last axis (Zhang and Sennrich 2019), T5's layer norm: no mean, no shift.
+
+import * as tf from "@tensorflow/tfjs";
+import type { Emitter } from "../engine/emit.js";
+import type { Value } from "../engine/graph.js";
+import { defineOp } from "../engine/op.js";
+import { PeftError } from "../errors.js";
+
+function emitNorm(e: Emitter, x: string, weight: string, eps: number, outputs: number): string[] {
+  return e.multi("SimplifiedLayerNormalization", [x, weight], outputs, { attributes: { axis: -1n, epsilon: eps } });
+}
+
+/** x / rms and 1 / rms, once for the gradients that need them. */
+function emitNormal(e: Emitter, x: Value, eps: number): { normal: string; inverse: string } {
+  return e.once(`rms ${eps} of ${x.id}`, () => {
+    const width = x.shape.at(-1)!;
+    const ones = e.constant("float32", [width], new Uint8Array(new Float32Array(width).fill(1).buffer));
+    const [normal, inverse] = emitNorm(e, e.of(x), ones, eps, 2);
+    return { normal: normal!, inverse: inverse! };
+  });
+}
+
+function inverseOf(x: tf.Tensor, eps: number): tf.Tensor {
+  return tf.rsqrt(tf.add(tf.mean(tf.square(x), -1, true), eps));
+}
+
+const norm = defineOp({
+  name: "PeftRmsNorm",
+  infer: ({ x }) => x!,
+  emit: ({ inputs, attrs }, e) => emitNorm(e, e.of(inputs.x!), e.of(inputs.weight!), attrs.eps as number, 1),
+  rows: () => ["x"],
+  eager: ({ x, weight }, { eps }) => tf.mul(tf.mul(x!, inverseOf(x!, eps as number)), weight!),
+  gradient: {
+    saves: ["x", "weight"],
+    of: (dy, [x, weight], attrs) => {
+      const dOut = dy as tf.Tensor;
+      const leading = dOut.shape.slice(0, -1).map((_, i) => i);
+      return {
+        x: () => inputGradient({ x: x!, weight: weight!, dy: dOut }, attrs)[0]!,
+        weight: () => tf.sum(tf.mul(dOut, normalise({ x: x! }, attrs)[0]!), leading),
+      };
+    },
+  },
+});
+
+/** x / sqrt(mean(x^2) + eps), without a scale. */
+const normalise = defineOp({
+  name: "PeftRmsNormalise",
+  infer: ({ x }) => x!,
+  emit: ({ inputs, attrs }, e) => emitNormal(e, inputs.x!, attrs.eps as number).normal,
+  rows: () => ["x"],
+  eager: ({ x }, { eps }) => tf.mul(x!, inverseOf(x!, eps as number)),
+});
+
+/** With g = dy * weight, r = 1 / sqrt(mean(x^2) + eps) and n = r x: dx = r (g - n mean(g n)). */
+const inputGradient = defineOp({
+  name: "PeftRmsNormInputGradient",
+  infer: ({ x }) => x!,
+  emit: ({ inputs, attrs }, e) => {
+    const { normal, inverse } = emitNormal(e, inputs.x!, attrs.eps as number);
+    const g = e.op("Mul", [e.of(inputs.dy!), e.of(inputs.weight!)]);
+    const projection = e.op("ReduceMean", [e.op("Mul", [g, normal]), e.ints([-1])], { keepdims: 1n });
+    return e.op("Mul", [e.op("Sub", [g, e.op("Mul", [normal, projection])]), inverse]);
+  },
+  rows: () => ["x", "dy"],
+  eager: ({ x, weight, dy }, { eps }) => {
+    const inverse = inverseOf(x!, eps as number);
+    const normal = tf.mul(x!, inverse);
+    const g = tf.mul(dy!, weight!);
+    return tf.mul(tf.sub(g, tf.mul(normal, tf.mean(tf.mul(g, normal), -1, true))), inverse);
+  },
+});
+
+/**
+ * Root-mean-square normalisation: y = x / sqrt(mean(x^2) + eps) * weight.
+ *
+ * @param x [..., width]
+ * @param weight [width]
+ * @param eps added to the mean square
+ * @returns [..., width]
+ * @throws PeftError SHAPE_MISMATCH if weight is not [width]
+ */
+export function rmsNorm(x: tf.Tensor, weight: tf.Tensor, eps: number): tf.Tensor {
+  if (weight.rank !== 1 || weight.shape[0] !== x.shape.at(-1)) {
+    throw new PeftError("SHAPE_MISMATCH", `rmsNorm: weight [${weight.shape}] does not fit x [${x.shape}]`);
+  }
+  return norm({ x, weight }, { eps })[0]!;
+}

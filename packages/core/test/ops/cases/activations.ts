@@ -1,0 +1,28 @@
+// Cases of the activations.
+
+import type * as tf from "@tensorflow/tfjs";
+import type fc from "fast-check";
+import { activation, gelu, geluTanh, quickGelu, relu, silu } from "../../../src/index.js";
+import { type Case, composed, shape } from "./shared.js";
+
+/** An activation that is an op of ours, with the composition registered with it. */
+const unary = (name: string, fn: (x: tf.Tensor) => tf.Tensor): fc.Arbitrary<Case> =>
+  shape.map((s) => ({ shapes: [s], scale: 3, apply: ([x]) => fn(x!), compose: ([x]) => composed(name, { x: x! }) }));
+
+/** One that is composed of TensorFlow.js's. */
+const named = (name: string): fc.Arbitrary<Case> =>
+  shape.map((s) => ({ shapes: [s], scale: 5, apply: ([x]) => activation(name)(x!) }));
+
+export const ACTIVATIONS: Record<string, fc.Arbitrary<Case>> = {
+  gelu: unary("PeftGelu", gelu),
+  geluTanh: unary("PeftGeluTanh", geluTanh),
+  silu: unary("PeftSilu", silu),
+  quickGelu: unary("PeftQuickGelu", quickGelu),
+  relu: unary("PeftRelu", relu),
+  elu: named("elu"),
+  hardswish: named("hardswish"),
+  leakyRelu: named("leaky_relu"),
+  mish: named("mish"),
+  relu6: named("relu6"),
+  sigmoid: named("sigmoid"),
+};
