@@ -43,6 +43,16 @@ export function unit(word: number): number {
   return (word >>> 8) * UNIT;
 }
 
+/** A uint32 as a number in (0, 1): the middle of each of 2^24 cells, so that a logarithm is finite. */
+export function openUnit(word: number): number {
+  return unit(word) + 2 ** -25;
+}
+
+/** A standard normal number from two uniform ones in (0, 1), by Box and Muller. */
+export function boxMuller(first: number, second: number): number {
+  return Math.sqrt(-2 * Math.log(first)) * Math.cos(2 * Math.PI * second);
+}
+
 /** Scales a uint32 to 0..below-1; the bias is below `below` / 2^32. */
 export function integerBelow(below: number, word: number): number {
   return Math.floor((word / 2 ** 32) * below);
