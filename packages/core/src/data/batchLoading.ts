@@ -40,7 +40,7 @@ export interface BatchRecipe<Example, Made> {
   /** Number of examples. */
   readonly length: number;
   /** Reads an example and makes it ready for a batch. */
-  readonly read: (index: number, epoch: number) => Promise<Example>;
+  readonly read: (index: number) => Promise<Example>;
   readonly collate: (examples: readonly Example[], place: BatchPlace) => Made;
 }
 
@@ -111,7 +111,7 @@ async function load<Example, Made>(recipe: BatchRecipe<Example, Made>, place: Ba
   const examples = await Promise.all(
     Array.from(place.indices, async (index) => {
       try {
-        return await recipe.read(index, place.epoch);
+        return await recipe.read(index);
       } catch (cause) {
         throw inExample(index, cause);
       }

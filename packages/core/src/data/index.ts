@@ -3,6 +3,7 @@
 export { type AffineFilter, type AffineMatrix, rotate, transformAffine } from "./affine.js";
 export type { Batch, BatchSource, EpochOptions } from "./batches.js";
 export type { LoaderOptions } from "./batchLoading.js";
+export { type ArrayExample, collateArrays, type Padding } from "./collate.js";
 export {
   adjustBrightness,
   adjustContrast,
@@ -47,6 +48,7 @@ export { type RandomErasingOptions, randomErasing } from "./randomErasing.js";
 export { type RandomResizedCropOptions, randomResizedCrop } from "./randomResizedCrop.js";
 export type { Range } from "./ranges.js";
 export { type Box, type ResizeFilter, resize } from "./resize.js";
+export { ArrayDataset, type SequenceBatch, SequenceLoader, type SequenceLoaderOptions } from "./sequenceLoader.js";
 export { type TimmRandAugmentOptions, timmRandAugment } from "./timmRandAugment.js";
 export {
   type BatchTransform,

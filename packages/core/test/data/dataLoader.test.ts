@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { DataLoader, type DataLoaderOptions, type ImageBatch } from "../../src/data/dataLoader.js";
+import { DataLoader, type DataLoaderOptions } from "../../src/data/dataLoader.js";
 import { type ImageDataset, InMemoryDataset, subset } from "../../src/data/dataset.js";
 import { mixup } from "../../src/data/mixup.js";
 import { HALF_NORMALIZATION, toFloatCHW } from "../../src/data/normalize.js";
@@ -8,18 +8,12 @@ import { permutation } from "../../src/data/random.js";
 import { randomErasing } from "../../src/data/randomErasing.js";
 import { compose, randomCrop, randomHorizontalFlip } from "../../src/data/transforms.js";
 import { PeftError } from "../../src/errors.js";
-import { pictureOf, plain, readFixture } from "./fixtures.js";
+import { collect, pictureOf, plain, readFixture } from "./fixtures.js";
 
 const source = pictureOf(readFixture("crop.safetensors"), "source");
 const examples = Array.from({ length: 10 }, (_, i) => ({ image: { ...source }, label: i % 3, id: `example ${i}` }));
 const dataset = new InMemoryDataset(examples, ["ant", "bee", "cat"]);
 const augment = compose(randomCrop({ width: 5, height: 4 }), randomHorizontalFlip());
-
-async function collect(batches: AsyncIterable<ImageBatch>): Promise<ImageBatch[]> {
-  const all: ImageBatch[] = [];
-  for await (const batch of batches) all.push(batch);
-  return all;
-}
 
 function loader(options: Partial<DataLoaderOptions> = {}, of: ImageDataset = dataset): DataLoader {
   return new DataLoader(of, { batchSize: 4, normalization: HALF_NORMALIZATION, ...options });

@@ -61,3 +61,10 @@ export function replay(uniforms: readonly number[]): Draws & { readonly left: nu
     },
   };
 }
+
+/** All that an iterable gives. */
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
