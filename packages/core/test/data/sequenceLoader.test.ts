@@ -103,7 +103,9 @@ describe("SequenceLoader", () => {
       const length = inputs.inputIds!.shape[1]!;
       for (let i = 0; i < size; i++) {
         const row = inputs.inputIds!.data.slice(i * length, (i + 1) * length);
-        const real = inputs.attentionMask!.data.slice(i * length, (i + 1) * length).reduce((a, b) => a + b, 0);
+        const real = Array.from(inputs.attentionMask!.data)
+          .slice(i * length, (i + 1) * length)
+          .reduce((a, b) => a + b, 0);
         expect([...row.slice(0, real)]).toEqual([...examples[indices[i]!]!.inputIds.data]);
       }
     }
