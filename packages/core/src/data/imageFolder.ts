@@ -94,8 +94,9 @@ function pictures(root: string, classes: readonly string[], files: readonly Foun
       return { image: await decodeImage(join(root, path)), label, id: path };
     },
     fingerprint: async () => {
-      const rows: unknown[] = [];
-      for (const { path, label } of files) rows.push([path, label, await sizeOf(join(root, path))]);
+      const rows = await Promise.all(
+        files.map(async ({ path, label }) => [path, label, await sizeOf(join(root, path))]),
+      );
       return digest("folder", classes, rows);
     },
   };

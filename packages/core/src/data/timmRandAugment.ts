@@ -76,47 +76,46 @@ const solarizing = (threshold: (share: number) => number): Operation => {
 const bits = (share: number) => Math.trunc(share * 4);
 const threshold = (share: number) => Math.min(256, Math.trunc(share * 256));
 
-const COMMON = {
-  SolarizeAdd: (share) => (image) => solarizeAdd(image, Math.min(128, Math.trunc(share * 110))),
-  ShearX: moving(0.3, (x) => [1, x, 0, 0, 1, 0]),
-  ShearY: moving(0.3, (y) => [1, 0, 0, y, 1, 0]),
-  TranslateXRel: moving(0.45, (x, { width }) => [1, 0, x * width, 0, 1, 0]),
-  TranslateYRel: moving(0.45, (y, { height }) => [1, 0, 0, 0, 1, y * height]),
-} satisfies Record<string, Operation>;
+const addingBelowMiddle: Operation = (share) => (image) => solarizeAdd(image, Math.min(128, Math.trunc(share * 110)));
 
-const FIRST = {
+/** The first and the last of both lists. */
+const FIRST: Readonly<Record<string, Operation>> = {
   AutoContrast: plain(autoContrast),
   Equalize: plain(equalize),
   Invert: plain(invert),
   Rotate: turning,
-} satisfies Record<string, Operation>;
-
-const { SolarizeAdd, ...MOVES } = COMMON;
+};
+const LAST: Readonly<Record<string, Operation>> = {
+  ShearX: moving(0.3, (x) => [1, x, 0, 0, 1, 0]),
+  ShearY: moving(0.3, (y) => [1, 0, 0, y, 1, 0]),
+  TranslateXRel: moving(0.45, (x, { width }) => [1, 0, x * width, 0, 1, 0]),
+  TranslateYRel: moving(0.45, (y, { height }) => [1, 0, 0, 0, 1, y * height]),
+};
 
 /** timm's `_RAND_TRANSFORMS`, in its order. */
-export const TIMM_OPERATIONS: Readonly<Record<string, Operation>> = {
+const TIMM_OPERATIONS: Readonly<Record<string, Operation>> = {
   ...FIRST,
   Posterize: posterizing(bits),
   Solarize: solarizing(threshold),
-  SolarizeAdd,
+  SolarizeAdd: addingBelowMiddle,
   Color: enhancing(adjustSaturation),
   Contrast: enhancing(adjustContrast),
   Brightness: enhancing(adjustBrightness),
   Sharpness: enhancing(adjustSharpness),
-  ...MOVES,
+  ...LAST,
 };
 
 /** timm's `_RAND_INCREASING_TRANSFORMS`, in its order. */
-export const TIMM_INCREASING_OPERATIONS: Readonly<Record<string, Operation>> = {
+const TIMM_INCREASING_OPERATIONS: Readonly<Record<string, Operation>> = {
   ...FIRST,
   PosterizeIncreasing: posterizing((share) => 4 - bits(share)),
   SolarizeIncreasing: solarizing((share) => 256 - threshold(share)),
-  SolarizeAdd,
+  SolarizeAdd: addingBelowMiddle,
   ColorIncreasing: enhancingMore(adjustSaturation),
   ContrastIncreasing: enhancingMore(adjustContrast),
   BrightnessIncreasing: enhancingMore(adjustBrightness),
   SharpnessIncreasing: enhancingMore(adjustSharpness),
-  ...MOVES,
+  ...LAST,
 };
 
 /**
