@@ -20,6 +20,7 @@ import {
   randomHorizontalFlip,
   resizeTo,
   serializeViTConfig,
+  subset,
   type TrainableModel,
   Trainer,
   type Transform,
@@ -83,7 +84,7 @@ export async function pretrain(options: PretrainOptions): Promise<string> {
   };
   const loader = { batchSize: BATCH, normalization: HALF_NORMALIZATION };
   const trainer = new Trainer(trainable, {
-    train: new DataLoader(train, { ...loader, transform: augment, shuffle: true, seed: 1, dropLast: true }),
+    train: new DataLoader(train, { ...loader, transform: augment, shuffle: true, seed: 1, lastBatch: "drop" }),
     validation: new DataLoader(validation, loader),
     epochs: options.epochs,
     learningRate: 1e-3,
@@ -126,12 +127,10 @@ export async function pretrain(options: PretrainOptions): Promise<string> {
 /** Every n-th example, so that a smaller share is a part of a larger one. */
 function every(dataset: ImageDataset, n: number): ImageDataset {
   if (n <= 1) return dataset;
-  return {
-    classes: dataset.classes,
-    length: Math.floor(dataset.length / n),
-    labelAt: (index) => dataset.labelAt(index * n),
-    get: (index) => dataset.get(index * n),
-  };
+  return subset(
+    dataset,
+    Array.from({ length: Math.floor(dataset.length / n) }, (_, i) => i * n),
+  );
 }
 
 /** Random erasing: a square of mid grey at a random place, which may hang over the edge. */

@@ -21,4 +21,9 @@ export interface BatchSource {
   readonly batchesPerEpoch: number;
   /** The batches of one epoch. */
   batches(epoch: number, options?: EpochOptions): AsyncIterable<Batch>;
+  /**
+   * A text that stays the same as long as the batches do, for a checkpoint: the data set's own fingerprint with all that
+   * decides the order. Absent where the source cannot tell.
+   */
+  fingerprint?(): Promise<string>;
 }

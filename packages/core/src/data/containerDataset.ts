@@ -6,6 +6,7 @@ import { PeftError } from "../errors.js";
 import { unreadable } from "../files/fileErrors.js";
 import { readJson } from "../files/json.js";
 import { checkLabel, type ImageDataset, type ImageExample, itemAt } from "./dataset.js";
+import { digest } from "./digest.js";
 import { decodeImage } from "./image.js";
 
 /** One image file in a container: beyond this an index is damaged. */
@@ -50,6 +51,10 @@ export class ContainerDataset implements ImageDataset {
 
   labelAt(index: number): number {
     return itemAt(this.rows, index)[2];
+  }
+
+  async fingerprint(): Promise<string> {
+    return digest("container", this.classes, this.rows);
   }
 
   async get(index: number): Promise<ImageExample> {

@@ -1,6 +1,7 @@
 // What a data set is, and views of one: subsets, few examples a class, some of the classes, decoded once.
 
 import { PeftError } from "../errors.js";
+import { digest } from "./digest.js";
 import type { RgbImage } from "./image.js";
 import { permutation } from "./random.js";
 
@@ -9,6 +10,11 @@ export interface Dataset<T> {
   readonly length: number;
   /** @throws PeftError ARGUMENT_INVALID for a position that is not in 0 .. length - 1, and what reading may throw. */
   get(index: number): Promise<T> | T;
+  /**
+   * A text that tells one data set from another, and from itself after a change, by what can be known without reading
+   * examples: their number, names, classes and sizes. Where the files lie plays no part.
+   */
+  fingerprint(): Promise<string>;
 }
 
 /** A picture with its class, an index into `classes` of its data set, and a name that is unique in it. */
@@ -45,6 +51,11 @@ export class InMemoryDataset implements ImageDataset {
   get(index: number): ImageExample {
     return itemAt(this.examples, index);
   }
+
+  async fingerprint(): Promise<string> {
+    const examples = this.examples.map(({ id, label, image }) => [id, label, image.width, image.height]);
+    return digest("pictures", this.classes, examples);
+  }
 }
 
 /** The item at a position, or an error that says how many there are. */
@@ -75,6 +86,7 @@ export function subset(dataset: ImageDataset, indices: ArrayLike<number>): Image
     classes: dataset.classes,
     labelAt: (index) => dataset.labelAt(itemAt(positions, index)),
     get: (index) => dataset.get(itemAt(positions, index)),
+    fingerprint: async () => digest("subset", await dataset.fingerprint(), [...positions]),
   };
 }
 
@@ -133,6 +145,7 @@ export function filterClasses(dataset: ImageDataset, names: readonly string[]): 
       const example = await kept.get(index);
       return { ...example, label: newLabel[example.label]! };
     },
+    fingerprint: async () => digest("classes", await kept.fingerprint(), names),
   };
 }
 
@@ -158,5 +171,6 @@ export function cached(dataset: ImageDataset): ImageDataset {
       }
       return example;
     },
+    fingerprint: () => dataset.fingerprint(),
   };
 }

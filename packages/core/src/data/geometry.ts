@@ -1,7 +1,7 @@
-// Cropping, flipping, and the sizes that torchvision and transformers resize and crop to.
+// Cropping, padding, flipping, and the sizes that torchvision and transformers resize and crop to.
 
 import { PeftError } from "../errors.js";
-import type { RgbImage } from "./image.js";
+import type { Rgb, RgbImage } from "./image.js";
 import { type ResizeFilter, resize } from "./resize.js";
 
 export interface Size {
@@ -90,6 +90,70 @@ export function flipHorizontal(image: RgbImage): RgbImage {
     }
   }
   return { width, height, data };
+}
+
+/** Turns upside down. */
+export function flipVertical({ width, height, data: levels }: RgbImage): RgbImage {
+  const data = new Uint8Array(levels.length);
+  const stride = width * 3;
+  for (let y = 0; y < height; y++) data.set(levels.subarray(y * stride, (y + 1) * stride), (height - 1 - y) * stride);
+  return { width, height, data };
+}
+
+/** Pixels to add on each side. */
+export interface Margins {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+}
+
+/**
+ * What stands in a margin: one colour, the nearest pixel, or the picture mirrored, without (`reflect`) or with
+ * (`symmetric`) its outermost pixels repeated.
+ */
+export type PadMode = "constant" | "edge" | "reflect" | "symmetric";
+
+/**
+ * A picture with margins, as torchvision's `pad` of a PIL picture makes them (NumPy's modes of the same names).
+ *
+ * @param fill the colour of mode `constant`
+ * @throws PeftError ARGUMENT_INVALID for a margin that is negative or not whole
+ */
+export function pad(image: RgbImage, margins: Margins, mode: PadMode = "constant", fill: Rgb = [0, 0, 0]): RgbImage {
+  const { left, top, right, bottom } = margins;
+  if (![left, top, right, bottom].every((margin) => Number.isInteger(margin) && margin >= 0)) {
+    throw new PeftError(
+      "ARGUMENT_INVALID",
+      `margins of ${left}, ${top}, ${right}, ${bottom}: they are whole, from 0 on`,
+    );
+  }
+  const columns = sourcesOf(image.width, left, right, mode);
+  const rows = sourcesOf(image.height, top, bottom, mode);
+  const [width, height] = [columns.length, rows.length];
+  const data = new Uint8Array(width * height * 3);
+  for (let y = 0, o = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, o += 3) {
+      const i = (rows[y]! * image.width + columns[x]!) * 3;
+      const isOutside = rows[y]! < 0 || columns[x]! < 0;
+      for (let c = 0; c < 3; c++) data[o + c] = isOutside ? fill[c]! : image.data[i + c]!;
+    }
+  }
+  return { width, height, data };
+}
+
+/** For each position of a padded axis the position that it shows; -1 for none. */
+function sourcesOf(size: number, before: number, after: number, mode: PadMode): Int32Array {
+  return Int32Array.from({ length: before + size + after }, (_, i) => {
+    const position = i - before;
+    if (position >= 0 && position < size) return position;
+    if (mode === "constant") return -1;
+    if (mode === "edge" || size === 1) return position < 0 ? 0 : size - 1;
+    const period = mode === "reflect" ? 2 * (size - 1) : 2 * size;
+    const phase = ((position % period) + period) % period;
+    if (phase < size) return phase;
+    return mode === "reflect" ? period - phase : period - 1 - phase;
+  });
 }
 
 function isWhole({ width, height }: Size): boolean {

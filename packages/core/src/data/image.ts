@@ -13,6 +13,9 @@ export interface RgbImage {
   readonly data: Uint8Array;
 }
 
+/** A colour: red, green, blue, 0 to 255. */
+export type Rgb = readonly [red: number, green: number, blue: number];
+
 /** PIL's own limit (256 MiB of RGB), above which it warns of a decompression bomb; here it is an error. */
 export const MAX_IMAGE_PIXELS = 89_478_485;
 

@@ -7,7 +7,8 @@ import { PeftError } from "../errors.js";
 import { unreadable } from "../files/fileErrors.js";
 import { compareCodePoints } from "../files/json.js";
 import { hash, unit } from "../random.js";
-import { type ImageDataset, type ImageExample, itemAt, subset } from "./dataset.js";
+import { type ImageDataset, type ImageExample, itemAt } from "./dataset.js";
+import { digest } from "./digest.js";
 import { decodeImage } from "./image.js";
 
 const EXTENSIONS: ReadonlySet<string> = new Set([".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff"]);
@@ -66,19 +67,11 @@ async function openImageFolder(root: string, options: { shares?: SplitShares } =
   const hasSplits = folders.includes("train") && (await list(join(root, "train"))).folders.length > 0;
   const { classes, files } = hasSplits ? await findInSplits(root, folders) : await findInClasses(root, folders, shares);
 
-  const all: ImageDataset = {
-    length: files.length,
-    classes,
-    labelAt: (index) => itemAt(files, index).label,
-    get: async (index): Promise<ImageExample> => {
-      const { path, label } = itemAt(files, index);
-      return { image: await decodeImage(join(root, path)), label, id: path };
-    },
-  };
   const part = (split: Split) =>
-    subset(
-      all,
-      files.flatMap((file, i) => (file.split === split ? [i] : [])),
+    pictures(
+      root,
+      classes,
+      files.filter((file) => file.split === split),
     );
   const train = part("train");
   if (train.length === 0) {
@@ -87,7 +80,33 @@ async function openImageFolder(root: string, options: { shares?: SplitShares } =
       hint: "add pictures, give training a larger share, or make folders train, validation and test",
     });
   }
+  const all = pictures(root, classes, files);
   return { classes, train, validation: part("validation"), test: part("test"), all };
+}
+
+function pictures(root: string, classes: readonly string[], files: readonly FoundFile[]): ImageDataset {
+  return {
+    length: files.length,
+    classes,
+    labelAt: (index) => itemAt(files, index).label,
+    get: async (index): Promise<ImageExample> => {
+      const { path, label } = itemAt(files, index);
+      return { image: await decodeImage(join(root, path)), label, id: path };
+    },
+    fingerprint: async () => {
+      const rows = await Promise.all(
+        files.map(async ({ path, label }) => [path, label, await sizeOf(join(root, path))]),
+      );
+      return digest("folder", classes, rows);
+    },
+  };
+}
+
+async function sizeOf(path: string): Promise<number> {
+  const { size } = await stat(path).catch((cause) => {
+    throw unreadable(path, cause);
+  });
+  return size;
 }
 
 interface Found {

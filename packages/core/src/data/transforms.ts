@@ -1,14 +1,34 @@
-// Picture transforms as plain functions. A random one is given a key and depends on it alone, so that an example's
-// augmentation is a function of (seed, epoch, position in the data set), whatever was loaded before.
+// Transforms as plain functions, of pictures, of normalised pixels, and of whole batches. A random one is given a key and
+// depends on it alone, so that an example's augmentation is a function of (seed, epoch, position in the data set), and a
+// batch's of (seed, epoch, position in the epoch), whatever was loaded before.
 
 import { PeftError } from "../errors.js";
-import { type CenterRule, centerCrop, crop, flipHorizontal, resizeShortestEdge, type Size } from "./geometry.js";
-import type { RgbImage } from "./image.js";
+import { grayscale } from "./color.js";
+import type { ImageBatch } from "./dataLoader.js";
+import {
+  type CenterRule,
+  centerCrop,
+  crop,
+  flipHorizontal,
+  flipVertical,
+  type Margins,
+  type PadMode,
+  pad,
+  resizeShortestEdge,
+  type Size,
+} from "./geometry.js";
+import type { Rgb, RgbImage } from "./image.js";
 import { type AugmentationKey, augmentationKey, uniformAt } from "./random.js";
 import { type ResizeFilter, resize } from "./resize.js";
 
 /** Makes a picture into another; deterministic transforms pass over the key. */
 export type Transform = (image: RgbImage, key: AugmentationKey) => RgbImage;
+
+/** Changes a picture's normalised numbers, [3, height, width], in place. */
+export type PixelTransform = (pixels: Float32Array, size: Size, key: AugmentationKey) => void;
+
+/** Makes a batch into another. */
+export type BatchTransform = (batch: ImageBatch, key: AugmentationKey) => ImageBatch;
 
 /** Transforms one after another, each with a key of its own. */
 export function compose(...transforms: Transform[]): Transform {
@@ -29,6 +49,11 @@ export function resizeShortestEdgeTo(size: number, filter: ResizeFilter): Transf
 /** `centerCrop` as a transform. */
 export function centerCropTo(size: Size, rule?: CenterRule): Transform {
   return (image) => centerCrop(image, size, rule);
+}
+
+/** `pad` as a transform; before `randomCrop`, the augmentation that is usual for CIFAR. */
+export function padBy(margins: Margins, mode?: PadMode, fill?: Rgb): Transform {
+  return (image) => pad(image, margins, mode, fill);
 }
 
 /**
@@ -54,4 +79,14 @@ export function randomCrop(size: Size): Transform {
 /** Mirrors left and right with the given probability. */
 export function randomHorizontalFlip(probability = 0.5): Transform {
   return (image, key) => (uniformAt(key) < probability ? flipHorizontal(image) : image);
+}
+
+/** Turns upside down with the given probability. */
+export function randomVerticalFlip(probability = 0.5): Transform {
+  return (image, key) => (uniformAt(key) < probability ? flipVertical(image) : image);
+}
+
+/** Takes the colours away with the given probability. */
+export function randomGrayscale(probability = 0.1): Transform {
+  return (image, key) => (uniformAt(key) < probability ? grayscale(image) : image);
 }

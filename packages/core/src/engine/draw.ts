@@ -2,7 +2,7 @@
 // cosine, and small integer draws. The numbers are a function of (seed, step, site, index) alone.
 
 import { PeftError } from "../errors.js";
-import { extend, hash, hashText, integerBelow, shuffled, unit } from "../random.js";
+import { boxMuller, extend, hash, hashText, integerBelow, openUnit, shuffled, unit } from "../random.js";
 import { sizeOf } from "./graph.js";
 
 /** Which call this is: the run's seed, and how many steps came before. */
@@ -13,7 +13,8 @@ export interface RandomKey {
 
 /**
  * What is drawn: `uniform` on [0, 1), standard `normal`, standard `gumbel`, a `key` (one random 32-bit word for
- * `randomBits`), integers below `below`, or a `permutation` of 0..n-1 for a shape of [n].
+ * `randomBits`), integers below `below`, ones with a `probability` and else zeros (float32, as masks are used), or a
+ * `permutation` of 0..n-1 for a shape of [n].
  */
 export type Distribution =
   | "uniform"
@@ -21,7 +22,8 @@ export type Distribution =
   | "gumbel"
   | "key"
   | "permutation"
-  | { readonly kind: "integers"; readonly below: number };
+  | { readonly kind: "integers"; readonly below: number }
+  | { readonly kind: "bernoulli"; readonly probability: number };
 
 export interface DrawRequest {
   readonly site: string;
@@ -30,8 +32,8 @@ export interface DrawRequest {
 }
 
 export function drawDType(distribution: Distribution): "float32" | "int32" {
-  const integer = distribution === "key" || distribution === "permutation" || typeof distribution === "object";
-  return integer ? "int32" : "float32";
+  const kind = typeof distribution === "object" ? distribution.kind : distribution;
+  return kind === "key" || kind === "permutation" || kind === "integers" ? "int32" : "float32";
 }
 
 /** The numbers of a draw. */
@@ -41,22 +43,20 @@ export function fill(request: DrawRequest, key: RandomKey): Float32Array | Int32
   const n = sizeOf(shape);
   if (distribution === "permutation") return Int32Array.from(shuffled(n, base));
   if (distribution === "key") return Int32Array.from({ length: n }, (_, i) => extend(base, i) | 0);
+  if (typeof distribution === "object" && distribution.kind === "bernoulli") {
+    const { probability } = distribution;
+    if (!(probability >= 0 && probability <= 1)) {
+      throw new PeftError("ARGUMENT_INVALID", `${probability} is not a probability`, { place: site });
+    }
+    return Float32Array.from({ length: n }, (_, i) => (unit(extend(base, i)) < probability ? 1 : 0));
+  }
   if (typeof distribution === "object") {
     const { below } = distribution;
     if (!(below >= 1)) throw new PeftError("ARGUMENT_INVALID", `cannot draw integers below ${below}`, { place: site });
     return Int32Array.from({ length: n }, (_, i) => integerBelow(below, extend(base, i)));
   }
+  const open = (i: number) => openUnit(extend(base, i));
   if (distribution === "uniform") return Float32Array.from({ length: n }, (_, i) => unit(extend(base, i)));
-  if (distribution === "gumbel") return Float32Array.from({ length: n }, (_, i) => -Math.log(-Math.log(open(base, i))));
-  return Float32Array.from({ length: n }, (_, i) => boxMuller(base, i));
-}
-
-/** Uniform on the open interval: the middle of each of 2^24 cells, so that a logarithm is finite. */
-function open(base: number, index: number): number {
-  return unit(extend(base, index)) + 2 ** -25;
-}
-
-function boxMuller(base: number, index: number): number {
-  const radius = Math.sqrt(-2 * Math.log(open(base, 2 * index)));
-  return radius * Math.cos(2 * Math.PI * open(base, 2 * index + 1));
+  if (distribution === "gumbel") return Float32Array.from({ length: n }, (_, i) => -Math.log(-Math.log(open(i))));
+  return Float32Array.from({ length: n }, (_, i) => boxMuller(open(2 * i), open(2 * i + 1)));
 }

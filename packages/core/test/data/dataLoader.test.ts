@@ -1,25 +1,33 @@
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { DataLoader, type DataLoaderOptions, type ImageBatch } from "../../src/data/dataLoader.js";
-import { type ImageDataset, InMemoryDataset } from "../../src/data/dataset.js";
+import { DataLoader, type DataLoaderOptions } from "../../src/data/dataLoader.js";
+import { type ImageDataset, InMemoryDataset, subset } from "../../src/data/dataset.js";
+import { mixup } from "../../src/data/mixup.js";
 import { HALF_NORMALIZATION, toFloatCHW } from "../../src/data/normalize.js";
 import { permutation } from "../../src/data/random.js";
+import { randomErasing } from "../../src/data/randomErasing.js";
 import { compose, randomCrop, randomHorizontalFlip } from "../../src/data/transforms.js";
-import { pictureOf, plain, readFixture } from "./fixtures.js";
+import { PeftError } from "../../src/errors.js";
+import { collect, pictureOf, plain, readFixture } from "./fixtures.js";
 
 const source = pictureOf(readFixture("crop.safetensors"), "source");
 const examples = Array.from({ length: 10 }, (_, i) => ({ image: { ...source }, label: i % 3, id: `example ${i}` }));
 const dataset = new InMemoryDataset(examples, ["ant", "bee", "cat"]);
 const augment = compose(randomCrop({ width: 5, height: 4 }), randomHorizontalFlip());
 
-async function collect(batches: AsyncIterable<ImageBatch>): Promise<ImageBatch[]> {
-  const all: ImageBatch[] = [];
-  for await (const batch of batches) all.push(batch);
-  return all;
-}
-
 function loader(options: Partial<DataLoaderOptions> = {}, of: ImageDataset = dataset): DataLoader {
   return new DataLoader(of, { batchSize: 4, normalization: HALF_NORMALIZATION, ...options });
+}
+
+/** A data set's members, to put others in their place. */
+function views(of: ImageDataset): ImageDataset {
+  return {
+    length: of.length,
+    classes: of.classes,
+    labelAt: (i) => of.labelAt(i),
+    get: (i) => of.get(i),
+    fingerprint: () => of.fingerprint(),
+  };
 }
 
 describe("DataLoader", () => {
@@ -35,10 +43,26 @@ describe("DataLoader", () => {
   });
 
   it("leaves the last batch out if asked", async () => {
-    const dropping = loader({ dropLast: true });
+    const dropping = loader({ lastBatch: "drop" });
     expect(dropping.batchesPerEpoch).toBe(2);
     expect((await collect(dropping.batches(0))).map(({ size }) => size)).toEqual([4, 4]);
     expect(loader().batchesPerEpoch).toBe(3);
+  });
+
+  it("fills the last batch with the epoch's first examples if asked, and says how many they are", async () => {
+    const padding = loader({ lastBatch: "pad", shuffle: true, seed: 2 });
+    expect(padding.batchesPerEpoch).toBe(3);
+    const batches = await collect(padding.batches(0));
+    expect(batches.map(({ size, repeats }) => [size, repeats])).toEqual([
+      [4, 0],
+      [4, 0],
+      [4, 2],
+    ]);
+    const order = [...permutation(10, 2, 0)];
+    expect(batches.flatMap(({ indices }) => [...indices])).toEqual([...order, ...order.slice(0, 2)]);
+    const [only] = await collect(loader({ lastBatch: "pad", batchSize: 23 }).batches(0));
+    expect(only!.repeats).toBe(13);
+    expect([...only!.indices.slice(9, 21)]).toEqual([9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0]);
   });
 
   it("shuffles each epoch in an order of its own", async () => {
@@ -72,29 +96,48 @@ describe("DataLoader", () => {
     expect(await pictures({ seed: 2 }, 2)).not.toEqual(reference);
   });
 
-  it("prepares two batches ahead of the one in use, and no more", async () => {
-    let reads = 0;
+  it.each([
+    [undefined, 2],
+    [0, 0],
+    [1, 1],
+    [5, 5],
+  ])("decodes no more examples ahead than prefetch: %s allows, which is %s batches", async (prefetch, ahead) => {
+    let decoded = 0;
+    const counting: ImageDataset = { ...views(dataset), length: 30, get: (i) => later(i % 10) };
+    async function later(i: number) {
+      decoded++;
+      await setTimeout(1);
+      return dataset.get(i);
+    }
+    const batches = loader({ batchSize: 3, prefetch }, counting).batches(0);
+    await setTimeout(5);
+    expect(decoded).toBe(0); // nothing before the first is asked for
+    for (let given = 1; given <= 10; given++) {
+      await batches.next();
+      await setTimeout(15);
+      expect(decoded, `after batch ${given}`).toBe(3 * Math.min(given + ahead, 10));
+    }
+    expect((await batches.next()).done).toBe(true);
+  });
+
+  it("decodes nothing more when the reader stops", async () => {
+    let decoded = 0;
     const counting: ImageDataset = {
-      length: 10,
-      classes: dataset.classes,
-      labelAt: (i) => dataset.labelAt(i),
-      get: async (i) => {
-        reads++;
-        await setTimeout(1);
+      ...views(dataset),
+      get: (i) => {
+        decoded++;
         return dataset.get(i);
       },
     };
     const batches = loader({ batchSize: 1 }, counting).batches(0);
     await batches.next();
-    await setTimeout(30);
-    expect(reads).toBe(1 + 1 + 2); // given out; next; two more
     await batches.return(undefined);
     await setTimeout(10);
-    expect(reads).toBe(4);
+    expect(decoded).toBe(3);
   });
 
   it("stops when aborted, at once and while waiting, with the signal's AbortError", async () => {
-    const slow: ImageDataset = { ...dataset, length: 10, labelAt: () => 0, get: () => new Promise(() => {}) };
+    const slow: ImageDataset = { ...views(dataset), get: () => new Promise(() => {}) };
     const waiting = new AbortController();
     const next = loader({}, slow).batches(0, { signal: waiting.signal }).next();
     waiting.abort();
@@ -111,9 +154,7 @@ describe("DataLoader", () => {
 
   it("passes on what reading throws when its batch is due, and nothing if the reader stops before", async () => {
     const broken: ImageDataset = {
-      length: 10,
-      classes: dataset.classes,
-      labelAt: (i) => dataset.labelAt(i),
+      ...views(dataset),
       get: (i) => (i === 5 ? Promise.reject(new Error("broken example")) : dataset.get(i)),
     };
     const batches = loader({}, broken).batches(0);
@@ -122,6 +163,60 @@ describe("DataLoader", () => {
     const stopped = loader({}, broken).batches(0);
     await stopped.next();
     await stopped.return(undefined); // an unhandled rejection would fail the test run
+  });
+
+  it("names the example that cannot be read or transformed, and keeps the error's code and hint", async () => {
+    const failing = (cause: unknown): ImageDataset => ({
+      ...views(dataset),
+      get: (i) => (i === 6 ? Promise.reject(cause) : dataset.get(i)),
+    });
+    const invalid = new PeftError("IMAGE_INVALID", "no picture", { place: "ant/6.png", hint: "remove it" });
+    await expect(collect(loader({}, failing(invalid)).batches(0))).rejects.toMatchObject({
+      code: "IMAGE_INVALID",
+      place: "example 6",
+      hint: "remove it",
+      message: "no picture (ant/6.png) (example 6)\n  hint: remove it",
+      cause: invalid,
+    });
+    await expect(collect(loader({}, failing("text")).batches(0))).rejects.toMatchObject({
+      code: "DATA_INVALID",
+      message: "text (example 6)",
+    });
+    const tooLarge = loader({ transform: randomCrop({ width: 100, height: 4 }), batchSize: 1 });
+    await expect(collect(tooLarge.batches(0))).rejects.toMatchObject({ code: "ARGUMENT_INVALID", place: "example 0" });
+  });
+
+  it("transforms pixels by seed, epoch and position, and batches by seed, epoch and place in the epoch", async () => {
+    const noise = randomErasing({ probability: 1, mode: "pixel" });
+    const mixed = loader({ pixelTransform: noise, batchTransform: mixup({ classes: 3 }), seed: 4 });
+    const whole = await collect(mixed.batches(1));
+    expect(whole[0]!.inputs.labels.shape).toEqual([4, 3]);
+    expect(await collect(mixed.batches(1, { start: 2 }))).toEqual(whole.slice(2));
+    const erased = (options: Partial<DataLoaderOptions>) =>
+      collect(loader({ pixelTransform: noise, ...options }).batches(0));
+    const bySize = async (batchSize: number) => {
+      const batches = await erased({ batchSize });
+      return Float32Array.from(batches.flatMap(({ inputs }) => [...inputs.pixelValues.data]));
+    };
+    expect(await bySize(4)).toEqual(await bySize(7));
+    expect(await erased({ seed: 1 })).not.toEqual(await erased({ seed: 2 }));
+    expect(whole[0]!.inputs.pixelValues.data).not.toEqual(
+      (await collect(mixed.batches(2)))[0]!.inputs.pixelValues.data,
+    );
+  });
+
+  it("has a fingerprint of its data set and of all that orders the batches", async () => {
+    const of = (options: Partial<DataLoaderOptions> = {}, data?: ImageDataset) => loader(options, data).fingerprint();
+    const fingerprints = await Promise.all([
+      of(),
+      of({ batchSize: 5 }),
+      of({ lastBatch: "drop" }),
+      of({ shuffle: true }),
+      of({ shuffle: true, seed: 1 }),
+      of({}, subset(dataset, [0, 1, 2])),
+    ]);
+    expect(new Set(fingerprints).size).toBe(6);
+    expect(await of({ transform: augment, prefetch: 7 })).toBe(fingerprints[0]);
   });
 
   it("refuses pictures of two sizes in one batch, and names them", async () => {
@@ -141,6 +236,9 @@ describe("DataLoader", () => {
   it("refuses an impossible batch size, start and an empty data set", async () => {
     for (const batchSize of [0, 1.5, Number.NaN]) {
       expect(() => loader({ batchSize })).toThrow(expect.objectContaining({ code: "ARGUMENT_INVALID" }));
+    }
+    for (const prefetch of [-1, 1.5]) {
+      expect(() => loader({ prefetch })).toThrow(expect.objectContaining({ code: "ARGUMENT_INVALID" }));
     }
     expect(() => loader({}, new InMemoryDataset([], []))).toThrow(expect.objectContaining({ code: "DATA_EMPTY" }));
     await expect(loader().batches(0, { start: -1 }).next()).rejects.toMatchObject({ code: "ARGUMENT_INVALID" });

@@ -230,6 +230,7 @@ describe("views of a data set", () => {
       length: 3,
       classes: dataset.classes,
       labelAt: (i) => dataset.labelAt(i),
+      fingerprint: () => dataset.fingerprint(),
       get: (i) => {
         reads++;
         return dataset.get(i);
@@ -245,6 +246,73 @@ describe("views of a data set", () => {
     expect(() => new InMemoryDataset([{ image: plain(1, 1), label: 2, id: "odd" }], ["ant", "bee"])).toThrow(
       expect.objectContaining({ code: "DATA_INVALID", place: "odd" }),
     );
+  });
+});
+
+describe("a fingerprint", () => {
+  const example = (id: string, width = 2, label = 0) => ({ image: plain(width, 2), label, id });
+  const inMemory = (examples: Parameters<typeof example>[], classes = ["ant", "bee"]) =>
+    new InMemoryDataset(
+      examples.map((one) => example(...one)),
+      classes,
+    ).fingerprint();
+
+  it("of pictures in memory tells their number, names, sizes, labels and classes", async () => {
+    const fingerprints = await Promise.all([
+      inMemory([["a"], ["b"]]),
+      inMemory([["a"], ["b"], ["c"]]),
+      inMemory([["b"], ["a"]]),
+      inMemory([["a"], ["c"]]),
+      inMemory([["a", 3], ["b"]]),
+      inMemory([["a", 2, 1], ["b"]]),
+      inMemory([["a"], ["b"]], ["ant", "cat"]),
+    ]);
+    expect(new Set(fingerprints).size).toBe(7);
+    expect(await inMemory([["a"], ["b"]])).toBe(fingerprints[0]);
+  });
+
+  it("of a view tells which examples it holds, and not whether they are cached", async () => {
+    const dataset = threeClasses(30);
+    const fingerprints = await Promise.all([
+      dataset.fingerprint(),
+      subset(dataset, [0, 3]).fingerprint(),
+      subset(dataset, [3, 0]).fingerprint(),
+      filterClasses(dataset, ["ant", "bee"]).fingerprint(),
+      filterClasses(dataset, ["bee", "ant"]).fingerprint(),
+      takePerClass(dataset, 3, 1).fingerprint(),
+      takePerClass(dataset, 3, 2).fingerprint(),
+    ]);
+    expect(new Set(fingerprints).size).toBe(7);
+    expect(await cached(dataset).fingerprint()).toBe(fingerprints[0]);
+  });
+
+  it("of a folder tells names and sizes of a part's files, wherever it lies, and no other part's", async () => {
+    const paths = ["train/ant/1.png", "train/bee/1.png", "test/ant/2.png"];
+    await addPictures(...paths);
+    const before = await ImageFolder.open(folder);
+    const train = await before.train.fingerprint();
+    const all = await before.all.fingerprint();
+    folder = await mkdtemp(join(tmpdir(), "peft-dataset-"));
+    await addPictures(...paths);
+    expect(await (await ImageFolder.open(folder)).all.fingerprint()).toBe(all);
+    await addPictures("test/ant/3.png");
+    const grown = await ImageFolder.open(folder);
+    expect(await grown.train.fingerprint()).toBe(train);
+    expect(await grown.all.fingerprint()).not.toBe(all);
+    await writeFile(join(folder, "train/ant/1.png"), "shorter");
+    expect(await grown.train.fingerprint()).not.toBe(train);
+  });
+
+  it("of a container tells its index", async () => {
+    const bytes = await readFile(PICTURE);
+    const open = async (name: string, index: number[][]) => {
+      await writeFile(join(folder, `${name}.bin`), Buffer.concat([bytes, bytes]));
+      await writeFile(join(folder, `${name}.json`), JSON.stringify({ classes: ["ant", "bee"], index }));
+      return (await ContainerDataset.open(join(folder, `${name}.json`))).fingerprint();
+    };
+    const first = await open("first", [[0, bytes.length, 0]]);
+    expect(await open("second", [[0, bytes.length, 0]])).toBe(first);
+    expect(await open("third", [[0, bytes.length, 1]])).not.toBe(first);
   });
 });
 

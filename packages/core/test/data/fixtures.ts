@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { RgbImage } from "../../src/data/image.js";
+import { type Draws, drawsOf } from "../../src/data/random.js";
 import { type ParsedSafetensors, parseSafetensors } from "../../src/files/safetensors.js";
 
 export function fixturePath(name: string): string {
@@ -44,4 +45,26 @@ export function differences(actual: ArrayLike<number>, expected: ArrayLike<numbe
   }
   if (count === 0) return "";
   return `${count} of ${expected.length} differ, by ${largest} at most; [${first}] is ${actual[first]}, not ${expected[first]}`;
+}
+
+/** Draws that give the listed uniform numbers, and fail if more are asked for. */
+export function replay(uniforms: readonly number[]): Draws & { readonly left: number } {
+  let next = 0;
+  const draws = drawsOf(() => {
+    if (next >= uniforms.length) throw new Error(`more than the ${uniforms.length} numbers that the original drew`);
+    return uniforms[next++]!;
+  });
+  return {
+    ...draws,
+    get left() {
+      return uniforms.length - next;
+    },
+  };
+}
+
+/** All that an iterable gives. */
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
 }

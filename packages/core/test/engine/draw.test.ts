@@ -6,7 +6,14 @@ import { fill } from "../../src/engine/draw.js";
 import { compile, type Distribution, draw, useEngine } from "../../src/index.js";
 
 const SHAPE = [3, 4];
-const DISTRIBUTIONS: Distribution[] = ["uniform", "normal", "gumbel", "key", { kind: "integers", below: 7 }];
+const DISTRIBUTIONS: Distribution[] = [
+  "uniform",
+  "normal",
+  "gumbel",
+  "key",
+  { kind: "integers", below: 7 },
+  { kind: "bernoulli", probability: 0.4 },
+];
 const numbersOf = async (tensor: tf.Tensor): Promise<number[]> => [...(await tensor.data())];
 
 afterAll(async () => {
@@ -73,6 +80,8 @@ describe("the numbers of a draw", () => {
     expect(draw("key", 2)).toEqual([1222515386, -934917833]);
     expect(draw("permutation", 8)).toEqual([4, 5, 1, 2, 0, 7, 6, 3]);
     expect(draw({ kind: "integers", below: 100 })).toEqual([28, 78, 47, 61]);
+    expect(draw({ kind: "bernoulli", probability: 0.47 })).toEqual([1, 0, 0, 0]);
+    expect(draw({ kind: "bernoulli", probability: 0.48 })).toEqual([1, 0, 1, 0]);
   });
 
   it("draws a normal distribution: mean 0, deviation 1, tails as they should be", () => {
@@ -85,8 +94,16 @@ describe("the numbers of a draw", () => {
     expect(x.every(Number.isFinite)).toBe(true);
   });
 
-  it("refuses integers below nothing", () => {
-    const request = { site: "site", shape: [1], distribution: { kind: "integers", below: 0 } } as const;
-    expect(() => fill(request, { seed: 0, step: 0 })).toThrow(expect.objectContaining({ code: "ARGUMENT_INVALID" }));
+  it("refuses integers below nothing, and what is no probability", () => {
+    const refused: Distribution[] = [
+      { kind: "integers", below: 0 },
+      { kind: "bernoulli", probability: -0.1 },
+      { kind: "bernoulli", probability: Number.NaN },
+    ];
+    for (const distribution of refused) {
+      expect(() => fill({ site: "site", shape: [1], distribution }, { seed: 0, step: 0 })).toThrow(
+        expect.objectContaining({ code: "ARGUMENT_INVALID", place: "site" }),
+      );
+    }
   });
 });

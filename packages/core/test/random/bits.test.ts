@@ -1,0 +1,115 @@
+// The bits of the generator, along each of the four numbers that it is a function of.
+
+import { describe, expect, it } from "vitest";
+import { extend, hash, hashText } from "../../src/random.js";
+import { binomialZ, chiSquareZ, largestZBound, Z_BOUND } from "./statistics.js";
+
+const N = 2 ** 16;
+const base = (seed: number, step: number, site: string) => hash(seed, step, hashText(site));
+
+/** Words that differ in one number alone, from one to the next. */
+const WALKS: [string, (i: number) => number][] = [
+  ["counter", (i) => extend(base(7, 3, "dropout"), i)],
+  ["seed", (i) => extend(base(i, 3, "dropout"), 0)],
+  ["step", (i) => extend(base(7, i, "dropout"), 0)],
+  ["site", (i) => extend(base(7, 3, `encoder.layer.${i}.dropout`), 0)],
+];
+
+describe.each(WALKS)("words along the %s", (_, word) => {
+  const words = Uint32Array.from({ length: N }, (_, i) => word(i));
+  const bit = (i: number, b: number) => (words[i]! >>> b) & 1;
+  const largest = (values: readonly number[]) => Math.max(...values.map(Math.abs));
+  const overBits = (statistic: (b: number) => number) => largest(Array.from({ length: 32 }, (_, b) => statistic(b)));
+
+  it("have as many ones as zeros, all together and in each bit (monobit test)", () => {
+    const ones = Array.from({ length: 32 }, (_, b) => words.reduce((sum, w) => sum + ((w >>> b) & 1), 0));
+    expect(
+      Math.abs(
+        binomialZ(
+          ones.reduce((a, b) => a + b),
+          32 * N,
+          0.5,
+        ),
+      ),
+    ).toBeLessThan(Z_BOUND);
+    expect(overBits((b) => binomialZ(ones[b]!, N, 0.5))).toBeLessThan(largestZBound(32));
+  });
+
+  it("change from 0 to 1 and back in each bit as often as they should (runs test)", () => {
+    const changes = (b: number) => {
+      let count = 0;
+      for (let i = 1; i < N; i++) count += bit(i, b) ^ bit(i - 1, b);
+      return count;
+    };
+    expect(overBits((b) => binomialZ(changes(b), N - 1, 0.5))).toBeLessThan(largestZBound(32));
+  });
+
+  it.each([1, 2, 3, 64])("have no bit that tells of any bit of the word %s further on", (lag) => {
+    const agreements = new Float64Array(32 * 32);
+    for (let shift = 0; shift < 32; shift++) {
+      for (let i = lag; i < N; i++) {
+        const later = words[i]!;
+        const turned = (later << shift) | (shift === 0 ? 0 : later >>> (32 - shift));
+        const equal = ~(words[i - lag]! ^ turned);
+        for (let b = 0; b < 32; b++) agreements[shift * 32 + b]! += (equal >>> b) & 1;
+      }
+    }
+    const z = Array.from(agreements, (count) => binomialZ(count, N - lag, 0.5));
+    expect(largest(z)).toBeLessThan(largestZBound(32 * 32));
+  });
+
+  it("have evenly spread high and low bits, alone and with those of the next word (chi square)", () => {
+    const counts = (bins: number, binOf: (i: number) => number, stride = 1) => {
+      const all = new Uint32Array(bins);
+      for (let i = 0; i + stride <= N; i += stride) all[binOf(i)]!++;
+      return all;
+    };
+    const statistics = {
+      high: counts(256, (i) => words[i]! >>> 24),
+      low: counts(256, (i) => words[i]! & 255),
+      highest24: counts(256, (i) => (words[i]! >>> 8) & 255),
+      highPairs: counts(1024, (i) => ((words[i]! >>> 27) << 5) | (words[i + 1]! >>> 27), 2),
+      lowPairs: counts(1024, (i) => ((words[i]! & 31) << 5) | (words[i + 1]! & 31), 2),
+    };
+    for (const [name, all] of Object.entries(statistics)) {
+      expect(Math.abs(chiSquareZ(all)), name).toBeLessThan(largestZBound(5));
+    }
+  });
+});
+
+describe("streams of neighbours", () => {
+  const length = 2048;
+  const STREAMS: [string, (i: number) => number][] = [
+    ["seed", (i) => base(i, 0, "a")],
+    ["step", (i) => base(0, i, "a")],
+    ["site", (i) => base(0, 0, `layer.${i}`)],
+  ];
+
+  it.each(STREAMS)("of %s are unrelated, counter by counter", (_, start) => {
+    const pairs = 100;
+    let worst = 0;
+    for (let p = 0; p < pairs; p++) {
+      const [one, other] = [start(p), start(p + 1)];
+      let agreements = 0;
+      for (let i = 0; i < length; i++) {
+        let equal = ~(extend(one, i) ^ extend(other, i)) >>> 0;
+        for (; equal !== 0; equal = (equal & (equal - 1)) >>> 0) agreements++;
+      }
+      worst = Math.max(worst, Math.abs(binomialZ(agreements, 32 * length, 0.5)));
+    }
+    expect(worst).toBeLessThan(largestZBound(pairs));
+  });
+});
+
+describe("a known flaw", () => {
+  it("the lowest 65,536th of the range comes up twice as often as it should, and no other part more often", () => {
+    // The last step adds a word's upper half to its lower. An upper half of 65,535 that takes the carry becomes 0, and
+    // so meets the words that had 0 before.
+    const n = 2 ** 24;
+    const start = base(1, 2, "site");
+    const cells = new Uint32Array(65536);
+    for (let i = 0; i < n; i++) cells[extend(start, i) >>> 16]!++;
+    expect(Math.abs(binomialZ(cells[0]!, n, 2 / 65536))).toBeLessThan(Z_BOUND);
+    expect(Math.abs(chiSquareZ(cells.subarray(1)))).toBeLessThan(Z_BOUND);
+  });
+});
