@@ -22,6 +22,9 @@ from peft import LoraConfig, get_peft_model
 from transformers import ViTConfig, ViTForImageClassification
 from transformers.utils import logging
 
+from language_models import LANGUAGE_MODELS
+from parts import PARTS
+
 logging.set_verbosity_error()
 logging.disable_progress_bar()
 
@@ -45,6 +48,9 @@ ROWS = {
     "vit-b-load": ("vit-b", "load", 0),
     "vit-b-load-read": ("vit-b", "load-read", 0),
 }
+
+
+DROPOUT, DROPOUT_ROW = 0.1, "vit-b-dropout-b4"
 
 
 class Adapter(nn.Module):
@@ -81,9 +87,10 @@ class AdaptedLayer(nn.Module):
 class Training:
     """A model with its optimizer and one fixed batch."""
 
-    def __init__(self, size: str, method: str, batch: int, seed: int):
-        torch.manual_seed(seed)
-        config = ViTConfig(image_size=IMAGE, patch_size=16, num_hidden_layers=12, num_labels=CLASSES, **SIZES[size])
+    def __init__(self, size: str, method: str, batch: int, dropout: float = 0.0):
+        config = ViTConfig(
+            image_size=IMAGE, patch_size=16, num_hidden_layers=12, num_labels=CLASSES, hidden_dropout_prob=dropout, **SIZES[size]
+        )
         model = ViTForImageClassification(config).train()
         if method != "full":
             for name, parameter in model.named_parameters():
@@ -133,10 +140,32 @@ class Loading:
                 parameter.detach().view(-1)[::1024].sum().item()
 
 
+class Dropout:
+    """What dropout on every residual branch adds to a step: the same step with and without it, one after the other."""
+
+    def __init__(self):
+        self.dropped, self.plain = Training("vit-b", "adapter", 4, DROPOUT), Training("vit-b", "adapter", 4)
+
+    def step(self) -> float:
+        return timed(self.dropped.step) - timed(self.plain.step)
+
+
+def make(row: str, checkpoint: str | None):
+    if row in PARTS:
+        return PARTS[row]()
+    if row in LANGUAGE_MODELS:
+        return LANGUAGE_MODELS[row]()
+    if row == DROPOUT_ROW:
+        return Dropout()
+    size, method, batch = ROWS[row]
+    return Loading(checkpoint, method == "load-read") if method.startswith("load") else Training(size, method, batch)
+
+
 def timed(function) -> float:
+    """The seconds that a call takes, or those that it says count."""
     start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+    own = function()
+    return own if isinstance(own, float) else time.perf_counter() - start
 
 
 def say(**message) -> None:
@@ -150,19 +179,19 @@ def peak_mb() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("row", choices=ROWS)
+    parser.add_argument("row", choices=[*ROWS, *PARTS, *LANGUAGE_MODELS, DROPOUT_ROW])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint", help="the folder that the loading rows read (made by make_checkpoint.py)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    size, method, batch = ROWS[args.row]
-    loads = method.startswith("load")
+    loads = args.row.startswith("vit-b-load")
     if loads and not args.checkpoint:
         parser.error(f"{args.row} needs --checkpoint DIR")
 
     start = time.perf_counter()
-    work = Loading(args.checkpoint, method == "load-read") if loads else Training(size, method, batch, args.seed)
+    torch.manual_seed(args.seed)
+    work = make(args.row, args.checkpoint)
     load_s = time.perf_counter() - start
     say(ready=True, load_s=load_s, first_step_s=timed(work.step))
     for line in sys.stdin:

@@ -21,7 +21,7 @@ export interface BenchRow {
 /** Suites by name. Suite `NAME` has its sides in `src/sides/NAME.ts` and `reference/bench/NAME.py`. */
 export const suites: ReadonlyMap<string, BenchRow[]> = new Map([["engine", engineRows()]]);
 
-/** Whole training steps of vision transformers: forward, backward, clipping, AdamW. */
+/** Whole training steps: forward, backward, clipping, AdamW; and parts of models, forward and backward. */
 function engineRows(): BenchRow[] {
   const row = (name: string, kind: RowKind, targetTime: number | null, targetMemory: number | null): BenchRow => ({
     name,
@@ -37,8 +37,14 @@ function engineRows(): BenchRow[] {
     // Checkpointed here, not there.
     row("vit-b-checkpointed-b16", "step", 0.6, 0.55),
     row("vit-b-lora-b16", "step", 0.6, 0.85),
+    // What dropout adds to a step, in seconds.
+    row("vit-b-dropout-b4", "step", 1, null),
     row("vit-b-probe-b16", "step", 0.7, 1),
     row("vit-b-full-b4", "step", 0.8, 1),
+    row("sd-blocks", "step", 0.9, 1),
+    row("attention-4096", "step", 1, 1),
+    row("roberta-lora-b8", "step", 0.7, null),
+    row("t5-lora-b4", "step", 0.7, null),
     row("vit-b-first", "first", 1, null),
     { ...row("vit-b-load", "step", 1, 1), checkpoint: true },
     // For information: the same with every number brought to where it is computed with, since both loaders are lazy.

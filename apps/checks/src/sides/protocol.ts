@@ -5,7 +5,10 @@ import { peakMemoryMb } from "@peft/machine";
 export interface Served<Model> {
   /** Reads the model and whatever a step needs. Its time is `load_s`. */
   setup(): Promise<Model>;
-  /** One whole step, finished when its promise is. Left out on a row that only loads. */
+  /**
+   * One whole step, finished when its promise is. Left out on a row that only loads. The seconds that count are its own,
+   * unless it resolves to a number, which is then the seconds.
+   */
   step?: (model: Model) => Promise<unknown>;
 }
 
@@ -17,7 +20,8 @@ export async function serve<Model>({ setup, step }: Served<Model>): Promise<void
   for await (const line of createInterface({ input: process.stdin })) {
     if (line === "quit") break;
     if (line !== "step" || !step) throw new Error(`this side does not know the line ${JSON.stringify(line)}`);
-    say({ time_s: (await timed(() => step(model)))[1] });
+    const [own, whole] = await timed(() => step(model));
+    say({ time_s: typeof own === "number" ? own : whole });
   }
   say({ peak_mb: peakMemoryMb() });
   // A worker thread of the engine, or standard input, would keep the process.

@@ -84,9 +84,10 @@ function tiles(node: Node): [from: number, to: number][] | undefined {
   return Array.from({ length: Math.ceil(queries / size) }, (_, i) => [i * size, Math.min(queries, (i + 1) * size)]);
 }
 
-/** Queries `from` to `to` of what has queries on the last axis but one; a mask that is the same for all is whole. */
-function emitTile(e: Emitter, name: string, [from, to]: [number, number], axis: number): string {
-  return e.op("Slice", [name, e.ints([from]), e.ints([to]), e.ints([axis])]);
+/** Places `from` to `to` of an axis. `after` is [0], known only when what must be there before is there. */
+function emitTile(e: Emitter, name: string, [from, to]: [number, number], axis: number, after?: string): string {
+  const start = after ? e.op("Add", [e.ints([from]), after]) : e.ints([from]);
+  return e.op("Slice", [name, start, e.ints([to]), e.ints([axis])]);
 }
 
 function emitMaskTile(e: Emitter, mask: Value | undefined, range: [number, number]): string | undefined {
@@ -130,20 +131,28 @@ function emitTiledGradients(
   ranges: readonly [number, number][],
   scale: number,
 ): { dq: string; dk: string; dv: string } {
-  const parts = ranges.map((range) => {
-    const [q, dy] = [whole.q, whole.dy].map((name) => emitTile(e, name, range, 2));
-    return emitGradients(e, { ...whole, q: q!, dy: dy!, mask: emitMaskTile(e, mask, range) }, scale);
-  });
-  const sum = (names: readonly string[]): string => names.reduce((total, name) => e.op("Add", [total, name]));
-  return {
-    dq: e.op(
-      "Concat",
-      parts.map(({ dq }) => dq),
-      { axis: 2n },
-    ),
-    dk: sum(parts.map(({ dk }) => dk)),
-    dv: sum(parts.map(({ dv }) => dv)),
-  };
+  const dqs: string[] = [];
+  let sums: { dk: string; dv: string } | undefined;
+  let after: string | undefined;
+  for (const range of ranges) {
+    const [q, dy] = [whole.q, whole.dy].map((name) => emitTile(e, name, range, 2, after));
+    const { dq, dk, dv } = emitGradients(e, { ...whole, q: q!, dy: dy!, mask: emitMaskTile(e, mask, range) }, scale);
+    dqs.push(dq);
+    sums = sums ? { dk: e.op("Add", [sums.dk, dk]), dv: e.op("Add", [sums.dv, dv]) } : { dk, dv };
+    after = emitZeroAfter(e, dq, sums.dk, sums.dv);
+  }
+  return { dq: e.op("Concat", dqs, { axis: 2n }), ...sums! };
+}
+
+/**
+ * [0], computed from the shapes of three tensors of one batch. The runtime would go through all tiles for the first gradient
+ * that it comes to, and keep their scores for the others; a tile that depends on this waits for the one before.
+ */
+function emitZeroAfter(e: Emitter, ...names: [string, string, string]): string {
+  const [a, b, c] = names.map((name) => e.op("Shape", [name], { start: 0n, end: 1n }));
+  const twice = e.op("Add", [a!, b!]);
+  // b + b - 2b, with the third for the half of it.
+  return e.op("Sub", [twice, e.op("Add", [c!, c!])]);
 }
 
 /** dS from the eager composition's operands, [batch, heads, queries, keys], with P. */
