@@ -14,6 +14,8 @@ export interface Ready {
   load_s: number;
   /** Seconds of the first step; null on a row that only loads. */
   first_step_s: number | null;
+  /** What the side says its process will take at its peak, MB; null where it cannot say. */
+  estimate_mb: number | null;
 }
 
 // How much of a side's standard error to show when it dies: enough for a Python traceback.
@@ -37,10 +39,11 @@ export class Side {
     try {
       const message = await child.next();
       if (message.ready !== true) throw child.complaint(`expected {"ready":true,…}, got ${JSON.stringify(message)}`);
-      const first = message.first_step_s ?? null;
+      const optional = (key: string) => ((message[key] ?? null) === null ? null : child.number(message, key));
       return new Side(child, {
         load_s: child.number(message, "load_s"),
-        first_step_s: first === null ? null : child.number(message, "first_step_s"),
+        first_step_s: optional("first_step_s"),
+        estimate_mb: optional("estimate_mb"),
       });
     } catch (error) {
       child.kill();
@@ -48,10 +51,10 @@ export class Side {
     }
   }
 
-  /** Runs one step; its seconds as the side itself measured them. */
+  /** Runs one step; its seconds as the side itself measured them, which may be a difference and below 0. */
   async step(): Promise<number> {
     this.#child.send("step");
-    return this.#child.number(await this.#child.next(), "time_s");
+    return this.#child.number(await this.#child.next(), "time_s", Number.NEGATIVE_INFINITY);
   }
 
   /** Ends the process; its peak memory in MB. */
@@ -115,9 +118,9 @@ class Lines {
     });
   }
 
-  number(message: Record<string, unknown>, key: string): number {
+  number(message: Record<string, unknown>, key: string, least = 0): number {
     const value = message[key];
-    if (typeof value === "number" && Number.isFinite(value) && value >= 0) return value;
+    if (typeof value === "number" && Number.isFinite(value) && value >= least) return value;
     throw this.complaint(`expected a number "${key}", got ${JSON.stringify(message)}`);
   }
 

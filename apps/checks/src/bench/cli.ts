@@ -4,10 +4,11 @@ import { fileURLToPath } from "node:url";
 import { processorLine } from "@peft/machine";
 import { Command, InvalidArgumentError } from "commander";
 import { RandomCheckpoint } from "./checkpoint.js";
+import { foresee, formatForeseen } from "./foreseen.js";
 import { formatBench, resultRow } from "./format.js";
 import { alternate, LEAST_PAIRS } from "./pairs.js";
 import { oursCommand, torchCommand } from "./sides.js";
-import { suites } from "./suites.js";
+import { foreseenRows, suites } from "./suites.js";
 
 interface Options {
   json?: true;
@@ -17,6 +18,9 @@ interface Options {
 
 // This file is built into apps/checks/dist.
 const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
+
+/** The suite that compares no times, but our estimates with what was taken. */
+const MEMORY = "memory";
 
 const program = new Command("bench")
   .description("Times a suite's rows against PyTorch, alternating, and prints the ratio of the lower quartiles.")
@@ -30,9 +34,26 @@ const checkpoint = new RandomCheckpoint();
 process.on("exit", () => checkpoint.removeNow());
 await bench(program.args[0]!, program.opts<Options>());
 
+async function benchMemory(options: Options): Promise<void> {
+  const known = foreseenRows();
+  const names = options.only === undefined ? known : known.filter((name) => name === options.only);
+  if (names.length === 0) {
+    return program.error(`error: no row "${options.only}" in ${MEMORY}; there are: ${list(known)}`);
+  }
+  const processor = processorLine();
+  const rows = [];
+  for (const name of names) {
+    console.error(name);
+    rows.push(await foresee(name, oursCommand(root, "engine", [name])));
+  }
+  if (rows.some(({ ok }) => !ok)) process.exitCode = 1;
+  console.log(options.json ? JSON.stringify({ processor, rows }) : formatForeseen(processor, rows));
+}
+
 async function bench(suite: string, options: Options): Promise<void> {
+  if (suite === MEMORY) return benchMemory(options);
   const known = suites.get(suite);
-  if (!known) return program.error(`error: no suite "${suite}"; there are: ${list(suites.keys())}`);
+  if (!known) return program.error(`error: no suite "${suite}"; there are: ${list([...suites.keys(), MEMORY])}`);
   const rows = options.only === undefined ? known : known.filter((row) => row.name === options.only);
   if (rows.length === 0) {
     return program.error(

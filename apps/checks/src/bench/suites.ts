@@ -6,6 +6,12 @@
  */
 export type RowKind = "step" | "first" | "load";
 
+/** Rows of suite `engine` whose peak memory is foreseen: whole training steps of a model. */
+export function foreseenRows(): string[] {
+  const trained = /^(vit-[sb]-(adapter|checkpointed|lora|probe|full)|roberta|t5)-/;
+  return engineRows().flatMap(({ name }) => (trained.test(name) ? [name] : []));
+}
+
 export interface BenchRow {
   /** Also the argument that both sides get: it says which model, method and batch to run. */
   name: string;

@@ -5,6 +5,7 @@ import {
   attention,
   causalMask,
   Embedding,
+  estimateMemory,
   gelu,
   getPeftModel,
   type HostArray,
@@ -20,6 +21,7 @@ import {
   RMSNorm,
   relu,
   softmaxCrossEntropy,
+  type TrainingStepOptions,
   trainingStep,
 } from "@peft/core";
 import * as tf from "@tensorflow/tfjs";
@@ -243,21 +245,20 @@ export function isLanguageModel(name: string): name is keyof typeof MODELS {
   return name in MODELS;
 }
 
+const OPTIONS: TrainingStepOptions = { optimizer: adamW(), weightDecay: 0.01, clipNorm: 1 };
+
 export async function serveLanguageModel(name: keyof typeof MODELS): Promise<void> {
   const { host, targets, batch } = MODELS[name];
   await serve({
     async setup() {
-      const model = host();
-      for (const parameter of model.parameters().values()) {
+      const bare = host();
+      for (const parameter of bare.parameters().values()) {
         if (parameter.shape.length > 1) parameter.adopt(noise(parameter.size));
       }
-      const adapted = getPeftModel(model, new LoraConfig({ r: 8, loraAlpha: 8, targetModules: targets }));
-      return {
-        step: trainingStep(adapted, { optimizer: adamW(), weightDecay: 0.01, clipNorm: 1 }),
-        inputs: batch(),
-        steps: 0,
-      };
+      const model = getPeftModel(bare, new LoraConfig({ r: 8, loraAlpha: 8, targetModules: targets }));
+      return { model, step: trainingStep(model, OPTIONS), inputs: batch(), steps: 0 };
     },
+    estimate: ({ model, inputs }) => estimateMemory(model, inputs, OPTIONS).total,
     async step(state) {
       const { loss } = await state.step.run(state.inputs, { learningRate: 1e-3, seed: 0, step: state.steps++ });
       if (!Number.isFinite(loss)) throw new Error(`the loss is ${loss}`);

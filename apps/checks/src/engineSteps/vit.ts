@@ -2,13 +2,16 @@
 import {
   adamW,
   BottleneckConfig,
+  estimateMemory,
   FullConfig,
   getPeftModel,
   LinearProbeConfig,
   LoraConfig,
   type PeftConfig,
+  type PeftModel,
   parseViTConfig,
   type TrainingStep,
+  type TrainingStepOptions,
   trainingStep,
   useEngine,
   ViTForImageClassification,
@@ -39,10 +42,13 @@ export async function serveTraining(name: string): Promise<void> {
   ];
   await serve({
     async setup() {
-      const step = stepOf(size, method, method === "checkpointed");
-      return { step, inputs: batchOf(Number(batch)), steps: 0 };
+      const { model, options } = adapted(size, method);
+      const checkpointed = { ...options, gradientCheckpointing: method === "checkpointed" };
+      const step = trainingStep(model, checkpointed);
+      return { model, options: checkpointed, step, inputs: batchOf(Number(batch)), steps: 0 };
     },
     step: (state) => runStep(state.step, state.inputs, state.steps++),
+    estimate: ({ model, options, inputs }) => estimateMemory(model, inputs, options).total,
   });
 }
 
@@ -50,7 +56,10 @@ export async function serveTraining(name: string): Promise<void> {
 export async function serveDropout(): Promise<void> {
   await serve({
     async setup() {
-      const steps = [DROPOUT, 0].map((rate) => stepOf("b", "adapter", false, rate)) as [TrainingStep, TrainingStep];
+      const steps = [DROPOUT, 0].map((rate) => {
+        const { model, options } = adapted("b", "adapter", rate);
+        return trainingStep(model, options);
+      });
       return { steps, inputs: batchOf(4), count: 0 };
     },
     async step(state) {
@@ -68,7 +77,7 @@ export async function serveDropout(): Promise<void> {
 
 const DROPOUT = 0.1;
 
-function stepOf(size: "s" | "b", method: string, gradientCheckpointing: boolean, dropout = 0): TrainingStep {
+function adapted(size: "s" | "b", method: string, dropout = 0): { model: PeftModel; options: TrainingStepOptions } {
   const id2label = Object.fromEntries(Array.from({ length: CLASSES }, (_, i) => [String(i), `class ${i}`]));
   const config = parseViTConfig({ ...SIZES[size], id2label, hidden_dropout_prob: dropout }, "vit");
   const host = new ViTForImageClassification(config);
@@ -76,7 +85,7 @@ function stepOf(size: "s" | "b", method: string, gradientCheckpointing: boolean,
   for (const parameter of host.parameters().values())
     if (parameter.shape.length > 1) parameter.adopt(noise(parameter.size));
   const model = getPeftModel(host, METHODS[method]!());
-  return trainingStep(model, { optimizer: adamW(), weightDecay: 0.01, clipNorm: 1, gradientCheckpointing });
+  return { model, options: { optimizer: adamW(), weightDecay: 0.01, clipNorm: 1 } };
 }
 
 async function runStep(step: TrainingStep, inputs: ReturnType<typeof batchOf>, count: number): Promise<void> {

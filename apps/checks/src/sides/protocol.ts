@@ -10,13 +10,16 @@ export interface Served<Model> {
    * unless it resolves to a number, which is then the seconds.
    */
   step?: (model: Model) => Promise<unknown>;
+  /** The process's peak memory as it is foreseen before the first step, in bytes. */
+  estimate?: (model: Model) => number;
 }
 
 /** Loads, runs the first step, says ready, and answers `step` and `quit` lines until `quit` or the end of its input. */
-export async function serve<Model>({ setup, step }: Served<Model>): Promise<void> {
+export async function serve<Model>({ setup, step, estimate }: Served<Model>): Promise<void> {
   const [model, load_s] = await timed(setup);
+  const estimate_mb = estimate ? estimate(model) / 1e6 : null;
   const first_step_s = step ? (await timed(() => step(model)))[1] : null;
-  say({ ready: true, load_s, first_step_s });
+  say({ ready: true, load_s, first_step_s, estimate_mb });
   for await (const line of createInterface({ input: process.stdin })) {
     if (line === "quit") break;
     if (line !== "step" || !step) throw new Error(`this side does not know the line ${JSON.stringify(line)}`);
