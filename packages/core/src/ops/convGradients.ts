@@ -5,10 +5,8 @@ import type { Emitter } from "../engine/emit.js";
 import { type Node, sizeOf } from "../engine/graph.js";
 import { defineOp, type OpFunction } from "../engine/op.js";
 import { big, type Geometry, offsets, type Pair, reach, windowAttributes } from "./convGeometry.js";
-import { emitPhases, hasPhases } from "./convPhases.js";
 import { shiftedFilterGradient, shiftedInputGradient } from "./convShifts.js";
-import { emitConv, type FourAxes } from "./emitConv.js";
-import { emitTurnedFilter } from "./turnedFilter.js";
+import { emitConv } from "./emitConv.js";
 
 type Shape = readonly [number, number, number, number];
 
@@ -18,42 +16,51 @@ function emitSwap(e: Emitter, name: string, [a, b, ...size]: Shape): string {
   return e.op("Transpose", [name], { perm: [1n, 0n, 2n, 3n] });
 }
 
-/** The input gradient of a stride of 1: a convolution with the turned filter. */
-function emitUnstrided(e: Emitter, dy: FourAxes, filter: FourAxes, geometry: Geometry): string {
-  const { padding, groups } = geometry;
-  const [out, inner, ...kernel] = filter.shape;
-  const [batch, , rows, columns] = dy.shape;
-  const span = reach(kernel, geometry);
-  // Conv takes no negative padding: a border of dy that only saw zeros is cut off first.
-  const pad: Pair = [span[0] - padding[0], span[1] - padding[1]];
-  const cut: Pair = [Math.max(0, -pad[0]), Math.max(0, -pad[1])];
-  const inside =
-    cut[0] + cut[1] > 0
-      ? e.op("Slice", [dy.name, e.ints(cut), e.ints([rows - cut[0], columns - cut[1]]), e.ints([2, 3])])
-      : dy.name;
-  const x: FourAxes = { name: inside, shape: [batch, out, rows - 2 * cut[0], columns - 2 * cut[1]] };
-  const turned: FourAxes = {
-    name: emitTurnedFilter(e, filter.name, filter.shape, groups),
-    shape: [inner * groups, out / groups, ...kernel],
-  };
-  const positive: Pair = [Math.max(0, pad[0]), Math.max(0, pad[1])];
-  return emitConv(e, x, turned, { ...geometry, padding: positive });
+/** The filter of the input gradient: turned by 180 degrees, [out, in / groups, ...] to [in, out / groups, ...]. */
+function emitTurnedFilter(e: Emitter, name: string, [out, inner, height, width]: Shape, groups: number): string {
+  const area = height * width;
+  // The turn moves whole rows of output channels, which is much quicker than turning each small window where it lies.
+  const behind = e.op("Transpose", [e.reshape(name, [groups, out / groups, inner * area])], { perm: [0n, 2n, 1n] });
+  const shape = [groups * inner, out / groups, height, width];
+  if (area === 1) return e.reshape(behind, shape);
+  const rows = e.reshape(behind, [groups * inner, area, out / groups]);
+  const turned = e.op("Slice", [rows, e.ints([-1]), e.ints([-(2 ** 31)]), e.ints([1]), e.ints([-1])]);
+  return e.reshape(e.op("Transpose", [turned], { perm: [0n, 2n, 1n] }), shape);
 }
 
 /** Also what a transposed convolution is. */
 export function emitInputGradient({ inputs, attrs, outputs }: Node, e: Emitter): string {
   const geometry = attrs as unknown as Geometry;
-  const { stride, padding } = geometry;
-  const [dy, filter] = [inputs.dy!, inputs.weight!].map((v): FourAxes => ({ name: e.of(v), shape: v.shape as Shape }));
-  if (stride[0] === 1 && stride[1] === 1) return emitUnstrided(e, dy!, filter!, geometry);
-  const size = outputs[0]!.shape.slice(2) as unknown as Pair;
-  if (hasPhases(dy!, filter!, size, geometry)) return emitPhases(e, dy!, filter!, size, geometry);
-  const kernel = filter!.shape.slice(2) as unknown as Pair;
+  const { stride, padding, groups } = geometry;
+  const filter = inputs.weight!.shape as Shape;
+  const kernel: Pair = [filter[2], filter[3]];
   const span = reach(kernel, geometry);
-  // What the last windows leave over at the right and bottom.
-  const rest = (i: 0 | 1): number => size[i] - ((dy!.shape[2 + i]! - 1) * stride[i] - 2 * padding[i] + span[i] + 1);
-  const attributes = { ...windowAttributes(kernel, geometry), output_padding: big([rest(0), rest(1)]) };
-  return e.op("ConvTranspose", [dy!.name, filter!.name], attributes);
+  const [, , height, width] = outputs[0]!.shape as Shape;
+  const [, , rows, columns] = inputs.dy!.shape as Shape;
+  if (stride[0] !== 1 || stride[1] !== 1) {
+    // What the last windows leave over at the right and bottom.
+    const rest: Pair = [
+      height - ((rows - 1) * stride[0] - 2 * padding[0] + span[0] + 1),
+      width - ((columns - 1) * stride[1] - 2 * padding[1] + span[1] + 1),
+    ];
+    const attributes = { ...windowAttributes(kernel, geometry), output_padding: big(rest) };
+    return e.op("ConvTranspose", [e.of(inputs.dy!), e.of(inputs.weight!)], attributes);
+  }
+  // Conv takes no negative padding: a border of dy that only saw zeros is cut off first.
+  const pad: Pair = [span[0] - padding[0], span[1] - padding[1]];
+  const cut: Pair = [Math.max(0, -pad[0]), Math.max(0, -pad[1])];
+  const inside =
+    cut[0] + cut[1] > 0
+      ? e.op("Slice", [e.of(inputs.dy!), e.ints(cut), e.ints([rows - cut[0], columns - cut[1]]), e.ints([2, 3])])
+      : e.of(inputs.dy!);
+  const [batch, out] = inputs.dy!.shape as Shape;
+  const x = { name: inside, shape: [batch, out, rows - 2 * cut[0], columns - 2 * cut[1]] as const };
+  const turned = {
+    name: emitTurnedFilter(e, e.of(inputs.weight!), filter, groups),
+    shape: [filter[1] * groups, out / groups, ...kernel] as const,
+  };
+  const positive: Pair = [Math.max(0, pad[0]), Math.max(0, pad[1])];
+  return emitConv(e, x, turned, { ...geometry, padding: positive });
 }
 
 /** dy [batch, out, h', w'] and the filter give dx; `height` and `width` are the input's. */
