@@ -330,6 +330,17 @@ def fourier() -> None:
         case(f"irfft2-{name}", "irfft2", lambda re, im: torch.fft.irfft2(torch.complex(re, im), s=(height, width)), half, {"width": width})
 
 
+def by_position() -> None:
+    n = Numbers(21)
+    for axis in range(3):
+        case(f"cumsum-axis-{axis}", "cumsum", lambda input: torch.cumsum(input, axis), {"input": n.normal(3, 4, 5)}, {"axis": axis})
+        shape = [3, 4, 5]
+        shape[axis] = 7
+        indices = torch.from_numpy(n.generator.integers(0, [3, 4, 5][axis], shape))
+        gather = lambda input, indices: torch.gather(input, axis, indices)
+        case(f"takeAlongAxis-{axis}", "takeAlongAxis", gather, {"input": n.normal(3, 4, 5), "indices": indices}, {"axis": axis})
+
+
 def cross_entropy() -> None:
     def make(name, logits, labels, note=None):
         case(name, "softmaxCrossEntropy", lambda logits, labels: F.cross_entropy(logits, labels), {"logits": logits, "labels": labels}, {"reduction": "mean"}, note=note)
@@ -409,5 +420,5 @@ def kl() -> None:
 
 
 if __name__ == "__main__":
-    for make in (linear, layer_norm, group_norm, rms_norm, batch_norm, activations, attention, conv2d, conv_transpose2d, pooling, interpolate, padding, fourier, cross_entropy, more_cross_entropy, other_losses, kl):
+    for make in (linear, layer_norm, group_norm, rms_norm, batch_norm, activations, attention, conv2d, conv_transpose2d, pooling, interpolate, padding, fourier, by_position, cross_entropy, more_cross_entropy, other_losses, kl):
         make()

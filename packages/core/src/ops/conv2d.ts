@@ -6,8 +6,9 @@ import { type Attrs, sizeOf } from "../engine/graph.js";
 import { defineOp, type OpFunction } from "../engine/op.js";
 import { PeftError } from "../errors.js";
 import { type ConvWindows, type Geometry, geometryOf, outputSize, type Pair } from "./convGeometry.js";
-import { filterGradient, inputGradient, windowAttributes } from "./convGradients.js";
+import { filterGradient, inputGradient } from "./convGradients.js";
 import { shiftedConv } from "./convShifts.js";
+import { emitConv, type FourAxes } from "./emitConv.js";
 import { linear } from "./linear.js";
 
 /** The bare operation, for shapes that are known to fit. */
@@ -20,9 +21,8 @@ export const convolve: OpFunction = defineOp({
   },
   emit: ({ inputs, attrs }, e) => {
     const { x, weight, bias } = inputs;
-    const operands = [e.of(x!), e.of(weight!), ...(bias ? [e.of(bias)] : [])];
-    const kernel = weight!.shape.slice(2) as unknown as Pair;
-    return e.op("Conv", operands, windowAttributes(kernel, attrs as unknown as Geometry));
+    const [picture, filter] = [x!, weight!].map((v) => ({ name: e.of(v), shape: v.shape as FourAxes["shape"] }));
+    return emitConv(e, picture!, filter!, attrs as unknown as Geometry, bias && e.of(bias));
   },
   rows: () => ["x"],
   eager: ({ x, weight, bias }, attrs) => {

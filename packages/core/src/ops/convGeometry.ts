@@ -64,3 +64,19 @@ export function offsets(kernel: Pair, { dilation }: Geometry): Pair[] {
     return [Math.floor(i / kernel[1]) * dilation[0], (i % kernel[1]) * dilation[1]];
   });
 }
+
+export const big = (values: readonly number[]): bigint[] => values.map(BigInt);
+
+/** The attributes that `Conv` and `ConvTranspose` share. */
+export function windowAttributes(
+  kernel: Pair,
+  { stride, padding, dilation, groups }: Geometry,
+): Record<string, bigint | bigint[]> {
+  return {
+    kernel_shape: big(kernel),
+    strides: big(stride),
+    dilations: big(dilation),
+    pads: big([...padding, ...padding]),
+    group: BigInt(groups),
+  };
+}

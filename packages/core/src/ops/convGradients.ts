@@ -4,26 +4,11 @@
 import type { Emitter } from "../engine/emit.js";
 import { type Node, sizeOf } from "../engine/graph.js";
 import { defineOp, type OpFunction } from "../engine/op.js";
-import { type Geometry, offsets, type Pair, reach } from "./convGeometry.js";
+import { big, type Geometry, offsets, type Pair, reach, windowAttributes } from "./convGeometry.js";
 import { shiftedFilterGradient, shiftedInputGradient } from "./convShifts.js";
+import { emitConv } from "./emitConv.js";
 
 type Shape = readonly [number, number, number, number];
-
-const big = (values: readonly number[]): bigint[] => values.map(BigInt);
-
-/** The attributes that `Conv` and `ConvTranspose` share. */
-export function windowAttributes(
-  kernel: Pair,
-  { stride, padding, dilation, groups }: Geometry,
-): Record<string, bigint | bigint[]> {
-  return {
-    kernel_shape: big(kernel),
-    strides: big(stride),
-    dilations: big(dilation),
-    pads: big([...padding, ...padding]),
-    group: BigInt(groups),
-  };
-}
 
 /** [a, b, ...] to [b, a, ...] of four axes. */
 function emitSwap(e: Emitter, name: string, [a, b, ...size]: Shape): string {
@@ -33,15 +18,14 @@ function emitSwap(e: Emitter, name: string, [a, b, ...size]: Shape): string {
 
 /** The filter of the input gradient: turned by 180 degrees, [out, in / groups, ...] to [in, out / groups, ...]. */
 function emitTurnedFilter(e: Emitter, name: string, [out, inner, height, width]: Shape, groups: number): string {
-  let turned = name;
-  if (height * width > 1) {
-    const back = e.ints([-1, -1]);
-    turned = e.op("Slice", [name, back, e.ints([-(2 ** 31), -(2 ** 31)]), e.ints([2, 3]), back]);
-  }
-  if (groups === 1) return emitSwap(e, turned, [out, inner, height, width]);
-  const apart = e.reshape(turned, [groups, out / groups, inner, height * width]);
-  const swapped = e.op("Transpose", [apart], { perm: [0n, 2n, 1n, 3n] });
-  return e.reshape(swapped, [groups * inner, out / groups, height, width]);
+  const area = height * width;
+  // The turn moves whole rows of output channels, which is much quicker than turning each small window where it lies.
+  const behind = e.op("Transpose", [e.reshape(name, [groups, out / groups, inner * area])], { perm: [0n, 2n, 1n] });
+  const shape = [groups * inner, out / groups, height, width];
+  if (area === 1) return e.reshape(behind, shape);
+  const rows = e.reshape(behind, [groups * inner, area, out / groups]);
+  const turned = e.op("Slice", [rows, e.ints([-1]), e.ints([-(2 ** 31)]), e.ints([1]), e.ints([-1])]);
+  return e.reshape(e.op("Transpose", [turned], { perm: [0n, 2n, 1n] }), shape);
 }
 
 /** Also what a transposed convolution is. */
@@ -69,9 +53,14 @@ export function emitInputGradient({ inputs, attrs, outputs }: Node, e: Emitter):
     cut[0] + cut[1] > 0
       ? e.op("Slice", [e.of(inputs.dy!), e.ints(cut), e.ints([rows - cut[0], columns - cut[1]]), e.ints([2, 3])])
       : e.of(inputs.dy!);
-  const turned = emitTurnedFilter(e, e.of(inputs.weight!), filter, groups);
+  const [batch, out] = inputs.dy!.shape as Shape;
+  const x = { name: inside, shape: [batch, out, rows - 2 * cut[0], columns - 2 * cut[1]] as const };
+  const turned = {
+    name: emitTurnedFilter(e, e.of(inputs.weight!), filter, groups),
+    shape: [filter[1] * groups, out / groups, ...kernel] as const,
+  };
   const positive: Pair = [Math.max(0, pad[0]), Math.max(0, pad[1])];
-  return e.op("Conv", [inside, turned], windowAttributes(kernel, { ...geometry, padding: positive }));
+  return emitConv(e, x, turned, { ...geometry, padding: positive });
 }
 
 /** dy [batch, out, h', w'] and the filter give dx; `height` and `width` are the input's. */

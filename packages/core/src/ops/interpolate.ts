@@ -19,7 +19,8 @@ const repeat = defineOp({
   },
   emit: ({ inputs, attrs }, e) => {
     const scales = Float32Array.of(1, 1, ...(attrs.factors as Pair));
-    const operands = [e.of(inputs.x!), "", e.constant("float32", [4], new Uint8Array(scales.buffer))];
+    const noRegion = e.constant("float32", [0], new Uint8Array(0));
+    const operands = [e.of(inputs.x!), noRegion, e.constant("float32", [4], new Uint8Array(scales.buffer))];
     const attributes = { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" };
     return e.op("Resize", operands, attributes);
   },

@@ -2,22 +2,11 @@
 
 import * as tf from "@tensorflow/tfjs";
 import type { Emitter } from "../engine/emit.js";
-import type { Value } from "../engine/graph.js";
 import { defineOp } from "../engine/op.js";
 import { PeftError } from "../errors.js";
 
-function emitNorm(e: Emitter, x: string, weight: string, eps: number, outputs: number): string[] {
-  return e.multi("SimplifiedLayerNormalization", [x, weight], outputs, { attributes: { axis: -1n, epsilon: eps } });
-}
-
-/** x / rms and 1 / rms, once for the gradients that need them. */
-function emitNormal(e: Emitter, x: Value, eps: number): { normal: string; inverse: string } {
-  return e.once(`rms ${eps} of ${x.id}`, () => {
-    const width = x.shape.at(-1)!;
-    const ones = e.constant("float32", [width], new Uint8Array(new Float32Array(width).fill(1).buffer));
-    const [normal, inverse] = emitNorm(e, e.of(x), ones, eps, 2);
-    return { normal: normal!, inverse: inverse! };
-  });
+function emitNorm(e: Emitter, x: string, weight: string, eps: unknown): string {
+  return e.op("SimplifiedLayerNormalization", [x, weight], { axis: -1n, epsilon: eps as number });
 }
 
 function inverseOf(x: tf.Tensor, eps: number): tf.Tensor {
@@ -27,7 +16,7 @@ function inverseOf(x: tf.Tensor, eps: number): tf.Tensor {
 const norm = defineOp({
   name: "PeftRmsNorm",
   infer: ({ x }) => x!,
-  emit: ({ inputs, attrs }, e) => emitNorm(e, e.of(inputs.x!), e.of(inputs.weight!), attrs.eps as number, 1),
+  emit: ({ inputs, attrs }, e) => emitNorm(e, e.of(inputs.x!), e.of(inputs.weight!), attrs.eps),
   rows: () => ["x"],
   eager: ({ x, weight }, { eps }) => tf.mul(tf.mul(x!, inverseOf(x!, eps as number)), weight!),
   gradient: {
@@ -47,20 +36,30 @@ const norm = defineOp({
 const normalise = defineOp({
   name: "PeftRmsNormalise",
   infer: ({ x }) => x!,
-  emit: ({ inputs, attrs }, e) => emitNormal(e, inputs.x!, attrs.eps as number).normal,
+  emit: ({ inputs, attrs }, e) => {
+    const width = inputs.x!.shape.at(-1)!;
+    const ones = e.constant("float32", [width], new Uint8Array(new Float32Array(width).fill(1).buffer));
+    return emitNorm(e, e.of(inputs.x!), ones, attrs.eps);
+  },
   rows: () => ["x"],
   eager: ({ x }, { eps }) => tf.mul(x!, inverseOf(x!, eps as number)),
 });
 
-/** With g = dy * weight, r = 1 / sqrt(mean(x^2) + eps) and n = r x: dx = r (g - n mean(g n)). */
+/**
+ * With g = dy * weight and r = 1 / sqrt(mean(x^2) + eps): dx = r (g - x r^2 mean(g x)). On WebGPU the runtime's own second
+ * output is not r but a mean (ONNX Runtime 1.30).
+ */
 const inputGradient = defineOp({
   name: "PeftRmsNormInputGradient",
   infer: ({ x }) => x!,
   emit: ({ inputs, attrs }, e) => {
-    const { normal, inverse } = emitNormal(e, inputs.x!, attrs.eps as number);
+    const x = e.of(inputs.x!);
+    const mean = (product: string): string => e.op("ReduceMean", [product, e.ints([-1])], { keepdims: 1n });
+    const square = e.op("Add", [mean(e.op("Mul", [x, x])), e.float(attrs.eps as number)]);
     const g = e.op("Mul", [e.of(inputs.dy!), e.of(inputs.weight!)]);
-    const projection = e.op("ReduceMean", [e.op("Mul", [g, normal]), e.ints([-1])], { keepdims: 1n });
-    return e.op("Mul", [e.op("Sub", [g, e.op("Mul", [normal, projection])]), inverse]);
+    const projection = e.op("Div", [mean(e.op("Mul", [g, x])), square]);
+    const inverse = e.op("Reciprocal", [e.op("Sqrt", [square])]);
+    return e.op("Mul", [e.op("Sub", [g, e.op("Mul", [x, projection])]), inverse]);
   },
   rows: () => ["x", "dy"],
   eager: ({ x, weight, dy }, { eps }) => {

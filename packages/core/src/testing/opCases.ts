@@ -16,8 +16,10 @@ import {
   type ConvTransposeWindows,
   type ConvWindows,
   type CrossEntropyOptions,
+  type CumsumOptions,
   conv2d,
   convTranspose2d,
+  cumsum,
   fft2,
   gelu,
   geluTanh,
@@ -43,6 +45,7 @@ import {
   smoothL1,
   softmaxCrossEntropy,
   softTargetCrossEntropy,
+  takeAlongAxis,
 } from "../ops/index.js";
 import { type Fixture, readFixture } from "./fixture.js";
 
@@ -103,6 +106,7 @@ const OPS: Readonly<Record<string, OpCall>> = {
   convTranspose2d: told<ConvTransposeWindows>(({ input, weight, bias }, attrs) =>
     convTranspose2d(input!, weight!, bias, attrs),
   ),
+  cumsum: told<CumsumOptions & { axis: number }>(({ input }, { axis, ...options }) => cumsum(input!, axis, options)),
   fft2: ({ re, im }) => stacked(fft2({ re: re!, im: im! })),
   gelu: ({ input }) => gelu(input!),
   geluTanh: ({ input }) => geluTanh(input!),
@@ -132,6 +136,7 @@ const OPS: Readonly<Record<string, OpCall>> = {
     softmaxCrossEntropy(logits!, labels!, attrs),
   ),
   softTargetCrossEntropy: ({ logits, targets }) => softTargetCrossEntropy(logits!, targets!),
+  takeAlongAxis: told(({ input, indices }, { axis }) => takeAlongAxis(input!, indices!, axis!)),
 };
 
 /** All cases of a folder, by name. */

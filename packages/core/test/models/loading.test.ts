@@ -183,7 +183,7 @@ describe("what is not a model's folder", () => {
     const config = (fields: object) => changed(TINY, () => undefined, fields);
     await expect(load(await config({ model_type: "bert" }))).rejects.toThrow(coded("CONFIG_INVALID"));
     await expect(load(await config({ num_attention_heads: 5 }))).rejects.toThrow(coded("CONFIG_INVALID"));
-    await expect(load(await config({ hidden_act: "mish" }))).rejects.toThrow(coded("CONFIG_INVALID"));
+    await expect(load(await config({ hidden_act: "snake" }))).rejects.toThrow(coded("CONFIG_INVALID"));
     await expect(load(await config({ num_hidden_layers: 3 }))).rejects.toThrow(coded("KEY_MISMATCH"));
   });
 

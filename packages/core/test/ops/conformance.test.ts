@@ -26,6 +26,7 @@ import { LOSSES } from "./cases/losses.js";
 import { NORMS } from "./cases/norms.js";
 import { type Case, composed, dimension, shape } from "./cases/shared.js";
 import { SPATIAL } from "./cases/spatial.js";
+import { SUMS } from "./cases/sums.js";
 
 const RUNS = 10;
 const CASES: Record<string, fc.Arbitrary<Case>> = {
@@ -181,6 +182,7 @@ const CASES: Record<string, fc.Arbitrary<Case>> = {
   ...LOSSES,
   ...NORMS,
   ...SPATIAL,
+  ...SUMS,
 };
 
 const logitsLike = (rows: number, classes: number): tf.Tensor =>

@@ -61,6 +61,9 @@ export function splitRows(graph: Graph, laneBytes: number = LANE_BYTES): Graph {
     const sums = kernel.sumsRows?.(node);
     const operands = sums ?? kernel.rows!(node)!;
     const count = ranges(rowsOf(node, operands), size).length;
+    for (const [name, input] of Object.entries(node.inputs)) {
+      if (!operands.includes(name) && split.has(plan.made.get(input.id)!)) join(input, index);
+    }
     const cuts = new Map(operands.map((name) => [name, cut(node.inputs[name]!, index, node)]));
     const lanes = Array.from({ length: count }, (_, lane) => {
       const inputs = { ...node.inputs };
@@ -77,7 +80,7 @@ export function splitRows(graph: Graph, laneBytes: number = LANE_BYTES): Graph {
       });
     }
   });
-  for (const value of results(graph)) join(value, graph.nodes.length);
+  for (const value of results(graph)) if (split.has(plan.made.get(value.id)!)) join(value, graph.nodes.length);
   return { ...graph, nodes: inOrder(nodes, graph) };
 }
 

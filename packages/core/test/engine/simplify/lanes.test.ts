@@ -137,6 +137,30 @@ describe("other layers in lanes", () => {
     await expectSame(before, splitRows(before, 40));
   });
 
+  it("a result that lanes also read stays what it is", async () => {
+    const before = graphOf([[4, 6, 8]], (x) => {
+      const row = tf.reshape(x!, [4, 48]);
+      return [row, tf.square(tf.square(row))];
+    });
+    const after = splitRows(before, 2 * 4 * 48);
+    expect(rowsOf(after, "Square")).toEqual([2, 2, 2, 2]);
+    await expectSame(before, after);
+  });
+
+  it("what is in lanes by its own first axis is whole where it is broadcast", async () => {
+    // As many channels as samples: a factor for each channel has a first axis as long as the batch.
+    const before = graphOf(
+      [
+        [4, 4, 6],
+        [4, 1],
+      ],
+      (x, factor) => {
+        return [tf.square(tf.mul(tf.square(x!), tf.square(factor!)))];
+      },
+    );
+    await expectSame(before, splitRows(before, 4));
+  });
+
   it("a batch that another axis happens to equal is not cut there", async () => {
     const before = graphOf([[4, 4]], (x) => {
       const wide = tf.mul(x!, 2);

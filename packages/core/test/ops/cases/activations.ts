@@ -1,6 +1,6 @@
 // Cases of the activations.
 
-import type * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
 import type fc from "fast-check";
 import { activation, gelu, geluTanh, quickGelu, relu, silu } from "../../../src/index.js";
 import { type Case, composed, shape } from "./shared.js";
@@ -8,6 +8,10 @@ import { type Case, composed, shape } from "./shared.js";
 /** An activation that is an op of ours, with the composition registered with it. */
 const unary = (name: string, fn: (x: tf.Tensor) => tf.Tensor): fc.Arbitrary<Case> =>
   shape.map((s) => ({ shapes: [s], scale: 3, apply: ([x]) => fn(x!), compose: ([x]) => composed(name, { x: x! }) }));
+
+/** A function of TensorFlow.js as it is. */
+const plain = (fn: (x: tf.Tensor) => tf.Tensor): fc.Arbitrary<Case> =>
+  shape.map((s) => ({ shapes: [s], scale: 9, apply: ([x]) => fn(x!) }));
 
 /** One that is composed of TensorFlow.js's. */
 const named = (name: string): fc.Arbitrary<Case> =>
@@ -25,4 +29,8 @@ export const ACTIVATIONS: Record<string, fc.Arbitrary<Case>> = {
   mish: named("mish"),
   relu6: named("relu6"),
   sigmoid: named("sigmoid"),
+  logSigmoid: plain(tf.logSigmoid),
+  logSoftmax: plain((x) => tf.logSoftmax(x)),
+  logSumExp: plain((x) => tf.logSumExp(x, -1)),
+  softplus: plain(tf.softplus),
 };
