@@ -1,15 +1,21 @@
 // Training.
 
+export type { WeightedBatch } from "./accumulation.js";
 export { type ArrayBatchesOptions, arrayBatches } from "./batches.js";
+export { type EmaOptions, emaDecay } from "./ema.js";
 export { type EvaluateOptions, evaluate, type Metrics } from "./evaluate.js";
 export type { Best, StepEvent, TrainingEvent } from "./events.js";
 export type { TrainableModel } from "./model.js";
 export * from "./optimizers/index.js";
-export { noDecay, type ParameterGroup } from "./parameterGroups.js";
+export { noDecay, noDecayNorms, type ParameterGroup } from "./parameterGroups.js";
 export {
   constantSchedule,
   cosineSchedule,
+  cosineWithRestartsSchedule,
+  inverseSqrtSchedule,
   linearSchedule,
+  type PolynomialOptions,
+  polynomialSchedule,
   type Schedule,
   type ScheduleOptions,
 } from "./schedules.js";
