@@ -19,6 +19,8 @@ export interface EpochOptions {
 /** Batches for training or evaluation. An epoch's batches must be a function of its number alone. */
 export interface BatchSource {
   readonly batchesPerEpoch: number;
+  /** Tells this data from other data, cheaply, so that a run does not go on with a set that has changed. */
+  fingerprint?(): Promise<string> | string;
   /** The batches of one epoch. */
   batches(epoch: number, options?: EpochOptions): AsyncIterable<Batch>;
 }

@@ -2,12 +2,16 @@
 
 export type { WeightedBatch } from "./accumulation.js";
 export { type ArrayBatchesOptions, arrayBatches } from "./batches.js";
+export type { EarlyStopping, Mode } from "./best.js";
+export type { TrainingCallback } from "./callbacks.js";
 export { type EmaOptions, emaDecay } from "./ema.js";
 export { type EvaluateOptions, evaluate, type Metrics } from "./evaluate.js";
 export type { Best, StepEvent, TrainingEvent } from "./events.js";
+export { type Metric, macroF1, topKAccuracy } from "./metrics.js";
 export type { TrainableModel } from "./model.js";
 export * from "./optimizers/index.js";
 export { noDecay, noDecayNorms, type ParameterGroup } from "./parameterGroups.js";
+export { type LoggedEvent, MAX_LOG_LINE, type RunHistory, readRunLog } from "./readRunLog.js";
 export {
   constantSchedule,
   cosineSchedule,
@@ -19,6 +23,7 @@ export {
   type Schedule,
   type ScheduleOptions,
 } from "./schedules.js";
+export { tensorBoard } from "./tensorBoard.js";
 export { type RunOptions, Trainer } from "./trainer.js";
 export type { TrainerOptions } from "./trainerOptions.js";
 export {
