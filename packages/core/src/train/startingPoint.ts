@@ -16,27 +16,22 @@ export async function startingPoint({
   outputDir,
   resume,
 }: Pick<TrainerOptions, "outputDir" | "resume">): Promise<string | undefined> {
-  if (outputDir !== undefined) {
-    for (const name of [LAST, BEST]) await recoverFolder(join(outputDir, name));
-    const last = join(outputDir, LAST);
-    const hasRun = await isThere(last);
-    if (resume === true) return hasRun ? last : undefined;
-    if (hasRun && !isIn(outputDir, resume)) {
-      throw new PeftError(
-        "RUN_EXISTS",
-        "the folder holds the checkpoints of another run, which would be written over",
-        {
-          place: outputDir,
-          hint: "go on with that run (resume: true), choose another folder, or delete its checkpoints",
-        },
-      );
-    }
-  }
-  return typeof resume === "string" ? findTrainingCheckpoint(resume) : undefined;
+  if (outputDir === undefined) return find(resume);
+  for (const name of [LAST, BEST]) await recoverFolder(join(outputDir, name));
+  const last = join(outputDir, LAST);
+  const hasRun = await isThere(last);
+  if (resume === true) return hasRun ? last : undefined;
+  const found = await find(resume);
+  const isOwn = found !== undefined && dirname(resolve(found)) === resolve(outputDir);
+  if (!hasRun || isOwn) return found;
+  throw new PeftError("RUN_EXISTS", "the folder holds the checkpoints of another run, which would be written over", {
+    place: outputDir,
+    hint: "go on with that run (resume: true), choose another folder, or delete its checkpoints",
+  });
 }
 
-function isIn(folder: string, path: string | undefined): boolean {
-  return path !== undefined && [resolve(path), dirname(resolve(path))].includes(resolve(folder));
+async function find(resume: string | true | undefined): Promise<string | undefined> {
+  return typeof resume === "string" ? findTrainingCheckpoint(resume) : undefined;
 }
 
 /** The best checkpoint of the run that a checkpoint belongs to. @throws PeftError FILE_MISSING */
