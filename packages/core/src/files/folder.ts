@@ -39,8 +39,10 @@ export async function writeFolderAtomic(
     }
   } catch (cause) {
     await rm(beside, { recursive: true, force: true }).catch(() => {});
-    if (cause instanceof PeftError) throw cause;
-    throw unwritable(path, cause);
+    const isOfFile = cause instanceof PeftError && cause.code === "FILE_UNWRITABLE";
+    if (cause instanceof PeftError && !isOfFile) throw cause;
+    // Of the folder that was asked for: the file was beside it and is gone.
+    throw unwritable(path, isOfFile ? cause.cause : cause);
   }
 }
 
