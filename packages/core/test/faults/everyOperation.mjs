@@ -8,7 +8,7 @@ import { useEngine } from "@peft/core";
 import { optionsOf, train, watchFiles } from "./tinyRun.mjs";
 
 const [folder] = process.argv.slice(2);
-const SETTINGS = { epochs: 1, accumulate: 2, resume: true };
+const SETTINGS = { epochs: undefined, steps: 2, resume: true };
 
 async function ends(outputDir) {
   const files = [];
