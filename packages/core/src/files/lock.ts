@@ -2,10 +2,11 @@
 // its file away is told from one that lives by its number and the time of its start, since numbers are given out again.
 
 import { randomBytes } from "node:crypto";
-import { constants, copyFile, link, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { constants, copyFile, link, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { PeftError } from "../errors.js";
+import { writeFileAtomic } from "./atomic.js";
 import { unwritable } from "./fileErrors.js";
 import { makeFolder } from "./makeFolder.js";
 
@@ -23,8 +24,9 @@ export interface FolderLock {
   release(): Promise<void>;
 }
 
-/** Attempts before giving up on a lock file that comes and goes: each is lost to another process that got ahead. */
-const MAX_ATTEMPTS = 20;
+/** Attempts before giving up on a lock that comes and goes, and milliseconds between them. */
+const MAX_ATTEMPTS = 50;
+const PAUSE = 10;
 
 /**
  * Locks a folder for this process, made if need be. A lock whose process is dead is taken over.
@@ -36,27 +38,40 @@ export async function lockFolder(folder: string, name: string): Promise<FolderLo
   await makeFolder(folder);
   const path = join(folder, name);
   const own = JSON.stringify(await thisProcess());
-  const aside = () => join(folder, `.${name}.${randomBytes(6).toString("hex")}.tmp`);
-  let tookOverFrom: LockOwner | undefined;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    if (await create(path, own, aside())) return { tookOverFrom, release: () => release(path, own) };
+    if (await create(path, own)) return { release: () => release(path, own) };
     const found = await readIfThere(path);
-    if (found === undefined) continue;
-    const owner = parseOwner(found);
-    if (!owner || (await mayLive(owner))) throw locked(path, owner);
-    // Two may find the same dead lock. Only the one whose renaming takes it away has taken it over.
-    const taken = aside();
-    await rename(path, taken).catch(() => {});
-    const moved = await readIfThere(taken);
-    if (moved === found) tookOverFrom = owner;
-    else if (moved !== undefined) await link(taken, path).catch(() => {});
-    await rm(taken, { force: true });
+    const owner = found === undefined ? undefined : parseOwner(found);
+    if (found !== undefined && (!owner || (await mayLive(owner)))) throw locked(path, owner);
+    if (owner && (await takeOver(path, found!, own))) return { tookOverFrom: owner, release: () => release(path, own) };
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
   }
   throw locked(path, undefined);
 }
 
+/**
+ * Puts this process's lock in the place of a dead one's. Several may find the dead lock at once: only who holds the claim may
+ * replace it, and looks again before.
+ */
+async function takeOver(path: string, dead: string, own: string): Promise<boolean> {
+  const claim = `${path}.claim`;
+  if (!(await create(claim, own))) {
+    const claimant = parseOwner((await readIfThere(claim)) ?? "");
+    if (claimant && !(await mayLive(claimant))) await rm(claim, { force: true });
+    return false;
+  }
+  try {
+    if ((await readIfThere(path)) !== dead) return false;
+    await writeFileAtomic(path, own);
+    return true;
+  } finally {
+    await rm(claim, { force: true });
+  }
+}
+
 /** Puts a file in its place, whole, unless one is there. Resolves with whether it did. */
-async function create(path: string, text: string, temporary: string): Promise<boolean> {
+async function create(path: string, text: string): Promise<boolean> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
   try {
     await writeFile(temporary, text, { flag: "wx" });
     await link(temporary, path).catch((error: NodeJS.ErrnoException) => {
