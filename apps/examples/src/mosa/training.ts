@@ -95,7 +95,7 @@ export async function train(
       scheduleBy: "step",
       seed,
       outputDir: folder,
-      resume: existsSync(join(folder, "checkpoint-last")) ? folder : undefined,
+      resume: true,
       loadBest: true,
     }),
   );

@@ -19,7 +19,8 @@ export function inPlaceUpdates(graph: Graph): Set<Parameter> {
   if (graph.assignments.length === 0) return safe;
   const producer = new Map<number, Node>();
   for (const node of graph.nodes) for (const output of node.outputs) producer.set(output.id, node);
-  const leaving = new Set(graph.outputs.map((value) => value.id));
+  // Old numbers that another parameter is to hold leave, too.
+  const leaving = new Set([...graph.outputs, ...graph.assignments.map(({ value }) => value)].map(({ id }) => id));
   const read = readers(graph);
   const inputs = new Map<Parameter, Value>();
   for (const input of graph.inputs) if (input.kind === "parameter") inputs.set(input.parameter, input.value);

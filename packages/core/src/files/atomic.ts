@@ -50,7 +50,7 @@ async function writeFully(handle: FileHandle, piece: Uint8Array): Promise<void> 
 }
 
 /** Makes the renaming itself last over a power cut, where the platform can (Windows cannot open folders). */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   try {
     const handle = await open(folder, "r");
     await handle.sync().finally(() => handle.close());

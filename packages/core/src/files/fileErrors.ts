@@ -30,6 +30,7 @@ const HINTS: Record<string, string> = {
   EPERM: "the folder is not writable for this user: change its permissions or choose another",
   EROFS: "the file system is read-only: choose another folder",
   ENOSPC: "the disk is full: free some space",
+  EFBIG: "the file would be larger than the system lets this process write (ulimit -f)",
   EDQUOT: "the disk quota is used up: free some space",
   ENOTDIR: "a part of the path is a file: choose another folder",
   EEXIST: "a part of the path is a file: choose another folder",

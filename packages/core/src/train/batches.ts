@@ -3,6 +3,7 @@
 import { type BatchSource, permutation } from "../data/index.js";
 import { PeftError } from "../errors.js";
 import type { HostArray } from "../hostArray.js";
+import { fingerprint } from "./fingerprint.js";
 
 export interface ArrayBatchesOptions {
   readonly batchSize: number;
@@ -37,6 +38,11 @@ export function arrayBatches(arrays: Readonly<Record<string, HostArray>>, option
   if (batchesPerEpoch === 0) throw new PeftError("DATA_EMPTY", "there are no examples for a batch");
   return {
     batchesPerEpoch,
+    fingerprint: async () =>
+      fingerprint(count, [
+        JSON.stringify({ batchSize, shuffle, seed, dropLast }),
+        ...Object.entries(arrays).flatMap(([name, { data, shape, dtype }]) => [`${name} ${dtype} ${shape}`, data]),
+      ]),
     async *batches(epoch, { start = 0 } = {}) {
       const order = shuffle ? permutation(count, seed, epoch) : Uint32Array.from({ length: count }, (_, i) => i);
       for (let i = start; i < batchesPerEpoch; i++) {

@@ -1,19 +1,20 @@
 // Training checkpoints: a folder with `trainer_state.json` (where the run is, and what it must agree with) and
-// `training.safetensors` (trained parameters, optimizer state, the method's own state). A folder is written beside its
-// place and renamed, so that it is there whole or not at all.
+// `training.safetensors` (trained parameters, their averages, optimizer state, the method's own state). It is there whole
+// or not at all.
 
-import { randomBytes } from "node:crypto";
-import { access, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { readdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import * as v from "valibot";
 import type { Parameter } from "../engine/index.js";
 import { PeftError } from "../errors.js";
-import { type HostTensor, makeFolder, readJson, readSafetensors, writeJson, writeSafetensors } from "../files/index.js";
+import { isThere, previousOf, writeFolderAtomic } from "../files/folder.js";
+import { type HostTensor, readJson, readSafetensors, writeJson, writeSafetensors } from "../files/index.js";
+import type { Waiting } from "./best.js";
 import type { Best } from "./events.js";
 
 const STATE_FILE = "trainer_state.json";
 const TENSORS_FILE = "training.safetensors";
-const VERSION = 1;
+const VERSION = 2;
 
 /** Where a run is. */
 export interface Progress {
@@ -25,14 +26,37 @@ export interface Progress {
   /** The step after which the model was last evaluated. */
   readonly evaluatedStep: number | null;
   readonly best: Best | null;
+  readonly waiting: Waiting;
+  /** Whether the run ended early. */
+  readonly stopped: boolean;
 }
+
+/** In the order in which a checkpoint is read: two runs that are the same leave the same bytes. */
+export const START: Progress = {
+  step: 0,
+  epoch: 0,
+  position: 0,
+  evaluatedStep: null,
+  best: null,
+  waiting: { best: null, evaluations: 0 },
+  stopped: false,
+};
 
 /** What a run must have in common with the one it goes on from, to end with the same numbers. */
 export interface Agreement {
   readonly seed: number;
   readonly batchesPerEpoch: number;
+  /** Batches a step. */
+  readonly accumulate: number;
   /** The optimizer's name. */
   readonly optimizer: string;
+  /** The training data's fingerprint, if the source tells one. */
+  readonly data: string | null;
+}
+
+export interface CheckpointState {
+  readonly progress: Progress;
+  readonly agreement: Agreement;
 }
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -43,14 +67,23 @@ const checkpointState = v.object({
     epoch: count,
     position: count,
     evaluatedStep: v.nullable(count),
-    best: v.nullable(v.object({ metric: v.picklist(["accuracy", "loss"]), value: v.number(), step: count })),
+    best: v.nullable(v.object({ metric: v.string(), value: v.number(), step: count })),
+    waiting: v.object({ best: v.nullable(v.number()), evaluations: count }),
+    stopped: v.boolean(),
   }),
-  agreement: v.object({ seed: v.number(), batchesPerEpoch: count, optimizer: v.string() }),
+  agreement: v.object({
+    seed: v.number(),
+    batchesPerEpoch: count,
+    accumulate: count,
+    optimizer: v.string(),
+    data: v.nullable(v.string()),
+  }),
 });
 
 /** Everything that a checkpoint holds the numbers of. */
 export interface CheckpointParameters {
   readonly parameters: ReadonlyMap<string, Parameter>;
+  readonly averages: ReadonlyMap<string, Parameter>;
   readonly optimizer: ReadonlyMap<string, Parameter>;
   readonly method: ReadonlyMap<string, Parameter>;
 }
@@ -58,41 +91,42 @@ export interface CheckpointParameters {
 /**
  * Writes a checkpoint and puts it in the place of the one at `folder`.
  *
+ * @param keep checkpoints in all: as many of those before are kept under the names of their steps
  * @throws PeftError FILE_UNWRITABLE; what was at `folder` is then still there
  */
 export async function writeTrainingCheckpoint(
   folder: string,
-  state: { readonly progress: Progress; readonly agreement: Agreement },
+  state: CheckpointState,
   parameters: CheckpointParameters,
+  keep = 1,
 ): Promise<void> {
   const tensors = new Map<string, HostTensor>();
   for (const [key, parameter] of keyed(parameters)) {
     const data = await parameter.read();
     tensors.set(key, { dtype: parameter.dtype, shape: parameter.shape, data } as HostTensor);
   }
-  const beside = `${besides(folder)}.${randomBytes(6).toString("hex")}.tmp`;
-  const previous = previousOf(folder);
-  try {
-    await makeFolder(beside);
+  const fill = async (beside: string): Promise<void> => {
     await writeSafetensors(join(beside, TENSORS_FILE), tensors);
     await writeJson(join(beside, STATE_FILE), { version: VERSION, ...state });
-    // A folder cannot be renamed over another one: the old one is kept under another name until the new one is there.
-    if (await exists(folder)) {
-      await rm(previous, { recursive: true, force: true });
-      await rename(folder, previous);
-    }
-    await rename(beside, folder);
-    await rm(previous, { recursive: true, force: true });
-  } catch (cause) {
-    await rm(beside, { recursive: true, force: true }).catch(() => {});
-    if (cause instanceof PeftError) throw cause;
-    throw new PeftError("FILE_UNWRITABLE", `cannot be written: ${(cause as Error).message}`, {
-      place: folder,
-      hint: "check the folder's permissions and the space on its disk",
-      cause,
-    });
+  };
+  await writeFolderAtomic(folder, fill, (previous) => retire(previous, dirname(folder), keep - 1));
+}
+
+/** Keeps the checkpoint that was the last until now under the name of its step, and removes the oldest ones. */
+async function retire(previous: string, folder: string, keep: number): Promise<void> {
+  const state = keep > 0 ? await readState(previous).catch(() => undefined) : undefined;
+  if (state) {
+    const kept = join(folder, `checkpoint-${state.progress.step}`);
+    await rm(kept, { recursive: true, force: true });
+    await rename(previous, kept);
+  }
+  const steps = (await readdir(folder)).flatMap((name) => RETIRED.exec(name)?.[1] ?? []).map(Number);
+  for (const step of steps.sort((a, b) => b - a).slice(keep)) {
+    await rm(join(folder, `checkpoint-${step}`), { recursive: true, force: true });
   }
 }
+
+const RETIRED = /^checkpoint-(\d+)$/;
 
 /**
  * Reads a checkpoint into parameters. All is checked before the first number is replaced.
@@ -110,12 +144,15 @@ export async function readTrainingCheckpoint(
   const tensors = await whole(folder, readSafetensors(join(folder, TENSORS_FILE)));
   const differences = [...optionDifferences(state.agreement, expected), ...tensorDifferences(tensors, parameters)];
   if (differences.length > 0) {
+    const onlyData = differences.every((difference) => difference.startsWith("data: "));
     throw new PeftError(
       "CHECKPOINT_MISMATCH",
       `the checkpoint is of another run:\n  ${differences.slice(0, MAX_DIFFERENCES).join("\n  ")}`,
       {
         place: folder,
-        hint: "resume with the model, adapter, data and options that the checkpoint was made with",
+        hint: onlyData
+          ? "the training data is not what the run began with: restore it, or begin a new run"
+          : "resume with the model, adapter, data and options that the checkpoint was made with",
         details: { differences },
       },
     );
@@ -127,10 +164,16 @@ export async function readTrainingCheckpoint(
 /** Differences that are printed; all of them are in the error's details. */
 const MAX_DIFFERENCES = 20;
 
-/** Reads the trained parameters alone from a checkpoint. @throws PeftError as `readTrainingCheckpoint` */
+/**
+ * Reads from a checkpoint what a model is to be used with: the trained parameters' averages, if there are any, else
+ * themselves.
+ *
+ * @throws PeftError as `readTrainingCheckpoint`
+ */
 export async function readTrainedParameters(folder: string, parameters: ReadonlyMap<string, Parameter>): Promise<void> {
   const tensors = await whole(folder, readSafetensors(join(folder, TENSORS_FILE)));
-  const wanted = keyed({ parameters, optimizer: new Map(), method: new Map() });
+  const prefix = [...tensors.keys()].some((key) => key.startsWith("average.")) ? "average" : "parameter";
+  const wanted = under(prefix, parameters);
   const differences = wanted.flatMap(([key, parameter]) => difference(key, tensors.get(key), parameter));
   if (differences.length > 0) {
     throw new PeftError("CHECKPOINT_MISMATCH", `the checkpoint is of another model: ${differences[0]}`, {
@@ -150,7 +193,7 @@ export async function findTrainingCheckpoint(path: string): Promise<string> {
   const last = join(path, LAST);
   // The previous one is there if the process ended between two renames.
   for (const folder of [path, last, previousOf(path), previousOf(last)]) {
-    if (await exists(join(folder, STATE_FILE))) return folder;
+    if (await isThere(join(folder, STATE_FILE))) return folder;
   }
   throw new PeftError("FILE_MISSING", `there is no ${STATE_FILE} and no ${LAST} folder with one`, {
     place: path,
@@ -162,21 +205,20 @@ export async function findTrainingCheckpoint(path: string): Promise<string> {
 export const LAST = "checkpoint-last";
 export const BEST = "checkpoint-best";
 
-function besides(folder: string): string {
-  return join(dirname(folder), `.${basename(folder)}`);
+function keyed({ parameters, averages, optimizer, method }: CheckpointParameters): [string, Parameter][] {
+  return [
+    ...under("parameter", parameters),
+    ...under("average", averages),
+    ...under("optimizer", optimizer),
+    ...under("method", method),
+  ];
 }
 
-function previousOf(folder: string): string {
-  return `${besides(folder)}.previous`;
+function under(prefix: string, map: ReadonlyMap<string, Parameter>): [key: string, parameter: Parameter][] {
+  return [...map].map(([name, parameter]) => [`${prefix}.${name}`, parameter]);
 }
 
-function keyed({ parameters, optimizer, method }: CheckpointParameters): [key: string, parameter: Parameter][] {
-  const under = (prefix: string, map: ReadonlyMap<string, Parameter>): [string, Parameter][] =>
-    [...map].map(([name, parameter]) => [`${prefix}.${name}`, parameter]);
-  return [...under("parameter", parameters), ...under("optimizer", optimizer), ...under("method", method)];
-}
-
-async function readState(folder: string): Promise<{ progress: Progress; agreement: Agreement }> {
+async function readState(folder: string): Promise<CheckpointState> {
   const path = join(folder, STATE_FILE);
   const parsed = v.safeParse(checkpointState, await whole(folder, readJson(path)));
   if (parsed.success) return parsed.output;
@@ -225,11 +267,4 @@ async function fill(
   for (const [key, parameter] of parameters) {
     parameter.adopt(tensors.get(key)!.data as Float32Array | Int32Array | Uint8Array);
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

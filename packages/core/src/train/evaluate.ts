@@ -1,24 +1,40 @@
-// Evaluation: a model's loss and accuracy over a source of batches.
+// Evaluation: a model's loss and metrics over a source of batches.
 
 import * as tf from "@tensorflow/tfjs";
-import type { BatchSource } from "../data/index.js";
+import type { Batch, BatchSource } from "../data/index.js";
 import { type CompiledFunction, compile } from "../engine/index.js";
 import type { ModelInputs, ModelOutput } from "../models/index.js";
+import type { Metric } from "./metrics.js";
 import type { TrainableModel } from "./model.js";
 
 export interface Metrics {
-  /** The mean over the examples. */
+  /** The mean over the examples, or over what `batchWeight` counts. */
   readonly loss: number;
   /** The share of examples whose largest logit is their label's. Absent for what is not a classification. */
   readonly accuracy?: number;
   readonly examples: number;
+  /** By the name of the metric. */
+  readonly [name: string]: number | undefined;
 }
 
 export interface EvaluateOptions {
+  /** Beside the loss, and the accuracy of a classification. @defaultValue none */
+  readonly metrics?: readonly Metric[];
+  /** What a batch's loss is the mean of. @defaultValue its number of examples */
+  readonly batchWeight?: (batch: Batch) => number;
   readonly signal?: AbortSignal;
 }
 
-const calls = new WeakMap<TrainableModel, Map<string, CompiledFunction<tf.Tensor>>>();
+/** [loss, number of right answers or NaN], then what each metric adds. */
+type Evaluation = CompiledFunction<tf.Tensor[]>;
+
+interface Made {
+  readonly names: string;
+  readonly metrics: readonly Metric[];
+  readonly call: Evaluation;
+}
+
+const calls = new WeakMap<TrainableModel, Made[]>();
 
 /**
  * Evaluates a model on the first epoch of a source. The last batch runs at its own size: padded rows could not be kept
@@ -29,41 +45,55 @@ const calls = new WeakMap<TrainableModel, Map<string, CompiledFunction<tf.Tensor
 export async function evaluate(
   model: TrainableModel,
   source: BatchSource,
-  { signal }: EvaluateOptions = {},
+  { signal, metrics = [], batchWeight = ({ size }) => size }: EvaluateOptions = {},
 ): Promise<Metrics> {
   const { hooks } = model;
-  let [loss, correct, examples] = [0, 0, 0];
+  let [loss, weight, correct, examples] = [0, 0, 0, 0];
+  const sums: Float64Array[] = [];
   await hooks?.beforeEvaluation?.();
   try {
-    for await (const { inputs, size } of source.batches(0, { start: 0, signal })) {
+    for await (const batch of source.batches(0, { start: 0, signal })) {
       signal?.throwIfAborted();
+      const { inputs, size } = batch;
       const names = Object.keys(inputs).sort();
-      const result = await evaluation(model, names)(...names.map((name) => inputs[name]!));
-      const [batchLoss, batchCorrect] = await result.data<"float32">();
-      result.dispose();
-      loss += batchLoss! * size;
-      correct += batchCorrect!;
+      const results = await evaluation(model, names, metrics)(...names.map((name) => inputs[name]!));
+      const [base, ...added] = await Promise.all(results.map((tensor) => tensor.data()));
+      tf.dispose(results);
+      const share = batchWeight(batch);
+      loss += base![0]! * share;
+      weight += share;
+      correct += base![1]!;
       examples += size;
+      for (const [i, numbers] of added.entries()) sums[i] = plus(sums[i], numbers);
     }
   } finally {
     await hooks?.afterEvaluation?.();
   }
-  const mean = { loss: loss / examples, examples };
+  const named = metrics.map(({ name, value }, i) => [name, value(sums[i] ?? new Float64Array(), examples)] as const);
+  const mean = { ...Object.fromEntries(named), loss: loss / weight, examples };
   return Number.isNaN(correct) ? mean : { ...mean, accuracy: correct / examples };
 }
 
-/** A compiled function from a batch to [loss, number of right answers or NaN], made once for a model. */
-function evaluation(model: TrainableModel, names: readonly string[]): CompiledFunction<tf.Tensor> {
-  const made = calls.get(model) ?? new Map<string, CompiledFunction<tf.Tensor>>();
+function plus(sums: Float64Array | undefined, numbers: ArrayLike<number>): Float64Array {
+  const total = sums ?? new Float64Array(numbers.length);
+  for (let i = 0; i < total.length; i++) total[i]! += numbers[i]!;
+  return total;
+}
+
+/** A compiled function over a batch, made once for a model and its metrics. */
+function evaluation(model: TrainableModel, names: readonly string[], metrics: readonly Metric[]): Evaluation {
+  const made = calls.get(model) ?? [];
   calls.set(model, made);
-  const known = made.get(names.join());
-  if (known) return known;
+  const same = (other: readonly Metric[]) => other.length === metrics.length && other.every((m, i) => m === metrics[i]);
+  const known = made.find((one) => one.names === names.join() && same(one.metrics));
+  if (known) return known.call;
   const call = compile((...tensors) => {
     const batch = Object.fromEntries(names.map((name, i) => [name, tensors[i]!]));
     const output = model.forward(batch);
-    return tf.stack([tf.reshape(model.loss(output, batch), []), countCorrect(output, batch)]);
+    const base = tf.stack([tf.reshape(model.loss(output, batch), []), countCorrect(output, batch)]);
+    return [base, ...metrics.map((metric) => metric.sums(output, batch))];
   });
-  made.set(names.join(), call);
+  made.push({ names: names.join(), metrics, call });
   return call;
 }
 

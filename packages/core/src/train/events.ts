@@ -4,7 +4,8 @@ import type { Metrics } from "./evaluate.js";
 
 /** The best evaluation so far. */
 export interface Best {
-  readonly metric: "accuracy" | "loss";
+  /** A metric of the first validation set, or "set/metric". */
+  readonly metric: string;
   readonly value: number;
   readonly step: number;
 }
@@ -15,18 +16,26 @@ export type TrainingEvent =
   | StepEvent
   | {
       readonly type: "evaluation";
-      readonly split: "validation";
+      /** "validation", or the name of the validation set. */
+      readonly split: string;
       readonly step: number;
       readonly epoch: number;
       readonly metrics: Metrics;
-      /** Whether it is the best so far. */
+      /** Whether it is the best so far; of several sets, the one that is chosen by says so. */
       readonly best: boolean;
     }
   /** A checkpoint is in its place. */
   | { readonly type: "checkpoint"; readonly step: number; readonly path: string; readonly best: boolean }
   /** An epoch, counted from 0, is over. */
   | { readonly type: "epoch"; readonly step: number; readonly epoch: number }
-  | { readonly type: "done"; readonly step: number; readonly epoch: number; readonly best?: Best };
+  | {
+      readonly type: "done";
+      readonly step: number;
+      readonly epoch: number;
+      readonly best?: Best;
+      /** Whether the run ended early because no evaluation had been better for long enough. */
+      readonly stoppedEarly: boolean;
+    };
 
 export interface StepEvent {
   readonly type: "step";
@@ -35,7 +44,7 @@ export interface StepEvent {
   readonly totalSteps: number;
   /** Counted from 0. */
   readonly epoch: number;
-  /** Of this step's batch. */
+  /** Of this step's batch or batches. */
   readonly loss: number;
   /** The global norm of the gradients, before clipping. */
   readonly norm: number;

@@ -1,4 +1,6 @@
-// Parameter groups: which trained parameters get another learning rate or weight decay than the rest.
+// Parameter groups: which trained parameters get another learning rate, weight decay or optimizer than the rest.
+
+import type { Optimizer } from "./optimizers/index.js";
 
 /** Settings for the parameters whose name fits. What is not set is the trainer's. */
 export interface ParameterGroup {
@@ -7,18 +9,30 @@ export interface ParameterGroup {
   /** A factor of the learning rate. @defaultValue 1 */
   readonly lrScale?: number;
   readonly weightDecay?: number;
+  readonly optimizer?: Optimizer;
 }
 
 /** No weight decay for parameters with `bias` in their name. */
 export const noDecay: ParameterGroup = { match: /bias/, weightDecay: 0 };
 
-export interface GroupSettings {
-  readonly lrScale: number;
-  readonly weightDecay: number;
-}
+/** No weight decay for biases and norms, by the patterns of names that transformers' Trainer leaves out. */
+export const noDecayNorms: ParameterGroup = {
+  match: /bias|layernorm|rmsnorm|(^|\.|_)norm($|\.)/i,
+  weightDecay: 0,
+};
+
+export type GroupSettings = Required<Omit<ParameterGroup, "match">>;
 
 /** A name's settings: those of the first group that it fits. */
-export function groupOf(name: string, groups: readonly ParameterGroup[], weightDecay: number): GroupSettings {
+export function groupOf(
+  name: string,
+  groups: readonly ParameterGroup[],
+  otherwise: Pick<GroupSettings, "weightDecay" | "optimizer">,
+): GroupSettings {
   const group = groups.find(({ match }) => (typeof match === "function" ? match(name) : name.search(match) >= 0));
-  return { lrScale: group?.lrScale ?? 1, weightDecay: group?.weightDecay ?? weightDecay };
+  return {
+    lrScale: group?.lrScale ?? 1,
+    weightDecay: group?.weightDecay ?? otherwise.weightDecay,
+    optimizer: group?.optimizer ?? otherwise.optimizer,
+  };
 }

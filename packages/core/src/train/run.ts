@@ -1,42 +1,40 @@
 // One run of a trainer: steps, evaluations and checkpoints in their order, told as a stream of events.
 
-import { access } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import type { Batch } from "../data/index.js";
+import { join } from "node:path";
 import type { Parameter, ParameterData } from "../engine/index.js";
-import { PeftError } from "../errors.js";
+import type { WeightedBatch } from "./accumulation.js";
+import { chosenMetric, type Evaluations, isBetter, waitOn } from "./best.js";
 import {
   type Agreement,
   BEST,
   type CheckpointParameters,
-  findTrainingCheckpoint,
   LAST,
   type Progress,
   readTrainedParameters,
   readTrainingCheckpoint,
+  START,
   writeTrainingCheckpoint,
 } from "./checkpoints.js";
+import { EpochBatches } from "./epochBatches.js";
 import { evaluate, type Metrics } from "./evaluate.js";
-import type { Best, TrainingEvent } from "./events.js";
+import type { TrainingEvent } from "./events.js";
+import { fingerprintOf } from "./fingerprint.js";
 import type { TrainableModel } from "./model.js";
 import { StepRate } from "./rate.js";
+import { aborted, diverged, isAbort, isDivergence } from "./runErrors.js";
+import { bestBeside, startingPoint } from "./startingPoint.js";
 import type { Settings } from "./trainerOptions.js";
-import { type TrainingStep, trainingStep } from "./trainingStep.js";
-
-/** Batches of the epoch at work; the next one is prepared while a step runs. */
-interface Epoch {
-  readonly iterator: AsyncIterator<Batch>;
-  next: Promise<IteratorResult<Batch>>;
-}
+import { type StepResult, type StepSettings, type TrainingStep, trainingStep } from "./trainingStep.js";
 
 /** One run's state. Nothing is done before the events are asked for. */
 export class Run {
   readonly #step: TrainingStep;
   readonly #rate = new StepRate();
-  #progress: Progress = { step: 0, epoch: 0, position: 0, evaluatedStep: null, best: null };
+  #progress: Progress = START;
   /** Where the best evaluation's parameters are, if they are wanted at the end. */
   #best: string | Map<string, ParameterData> | undefined;
-  #epoch: Epoch | undefined;
+  #epoch: EpochBatches | undefined;
+  #fingerprint: Promise<string | null> | undefined;
   /** Progress at the last checkpoint. */
   #saved: Progress | undefined;
 
@@ -59,7 +57,7 @@ export class Run {
       yield { type: "start", ...this.#place(), totalSteps: this.settings.totalSteps };
       yield* this.#train();
     } catch (error) {
-      const wasAborted = this.signal?.aborted === true && (error === this.signal.reason || isAbortError(error));
+      const wasAborted = isAbort(error, this.signal);
       if (!wasAborted && !isDivergence(error)) throw error;
       yield* this.#saveLast();
       throw wasAborted ? aborted() : error;
@@ -69,7 +67,7 @@ export class Run {
   }
 
   async *#train(): AsyncGenerator<TrainingEvent, void, undefined> {
-    const { totalSteps, batchesPerEpoch, evaluateEvery } = this.settings;
+    const { totalSteps, batchesPerEpoch, evaluateEvery, saveEvery, loadBest } = this.settings;
     for (;;) {
       if (this.#evaluationIsDue()) {
         yield* this.#evaluate();
@@ -83,28 +81,31 @@ export class Run {
         yield { type: "epoch", step, epoch };
         yield* this.#saveLast();
       }
-      if (this.#progress.step >= totalSteps) break;
+      const { step, stopped } = this.#progress;
+      if (step >= totalSteps || stopped) break;
+      // After an evaluation, so that a run which goes on from here has none to repeat.
+      if (saveEvery !== undefined && step > 0 && step % saveEvery === 0) yield* this.#saveLast();
       yield* this.#takeStep();
     }
     yield* this.#saveLast();
-    if (this.settings.loadBest) await this.#loadBest();
-    yield { type: "done", ...this.#place(), ...(this.#progress.best && { best: this.#progress.best }) };
+    if (loadBest) await this.#loadBest();
+    else await this.#step.exchange();
+    const { best, stopped } = this.#progress;
+    yield { type: "done", ...this.#place(), ...(best && { best }), stoppedEarly: stopped };
   }
 
   async *#takeStep(): AsyncGenerator<TrainingEvent, void, undefined> {
-    const { seed, totalSteps, logEvery } = this.settings;
+    const { seed, totalSteps, logEvery, accumulate, batchesPerEpoch } = this.settings;
     const { step, epoch, position } = this.#progress;
     this.#throwIfAborted();
     const started = performance.now();
-    const batch = await this.#nextBatch();
     const learningRate = this.settings.learningRateAt(step, epoch);
-    const running = this.#step.run(batch.inputs, { learningRate, seed, step });
-    this.#prepareNext();
-    const { loss, norm, finite } = await running;
+    const count = Math.min(accumulate, batchesPerEpoch - position);
+    const { loss, norm, finite } = await this.#runStep(count, { learningRate, seed, step });
     // The eager engine never leaves the microtasks: without this, no timer and no signal would come through.
     await new Promise((resolve) => setImmediate(resolve));
     if (!finite) throw diverged(step + 1, { loss, norm, learningRate });
-    this.#progress = { ...this.#progress, step: step + 1, position: position + 1 };
+    this.#progress = { ...this.#progress, step: step + 1, position: position + count };
     this.#rate.add((performance.now() - started) / 1000);
     if ((step + 1) % logEvery === 0 || step + 1 === totalSteps) {
       const stepsPerSecond = this.#rate.value;
@@ -113,72 +114,86 @@ export class Run {
     }
   }
 
-  async #nextBatch(): Promise<Batch> {
-    const { train, batchesPerEpoch } = this.settings;
-    const { epoch, position } = this.#progress;
-    if (!this.#epoch) {
-      const iterator = train.batches(epoch, { start: position, signal: this.signal })[Symbol.asyncIterator]();
-      this.#epoch = { iterator, next: iterator.next() };
-    }
-    const { value, done } = await this.#epoch.next;
-    if (done) {
-      const message = `epoch ${epoch} has ${position} batches, ${batchesPerEpoch} were promised`;
-      throw new PeftError("DATA_INVALID", message, { hint: "let batchesPerEpoch be what batches() gives" });
-    }
-    return value;
+  async #runStep(count: number, settings: StepSettings): Promise<StepResult> {
+    const { train, accumulate } = this.settings;
+    this.#epoch ??= new EpochBatches(train, this.#progress.epoch, this.#progress.position, this.signal);
+    const epoch = this.#epoch;
+    if (accumulate > 1) return this.#step.runOver(this.#weighted(epoch, count), count, settings);
+    const { inputs } = await epoch.take();
+    const running = this.#step.run(inputs, settings);
+    epoch.prepare();
+    return running;
   }
 
-  #prepareNext(): void {
-    const epoch = this.#epoch!;
-    epoch.next = epoch.iterator.next();
-    // Reported when its turn comes, or never, if the run ends before.
-    epoch.next.catch(() => {});
+  async *#weighted(epoch: EpochBatches, count: number): AsyncGenerator<WeightedBatch> {
+    for (let i = 0; i < count; i++) {
+      this.#throwIfAborted();
+      const batch = await epoch.take();
+      // Once this one is under way.
+      setImmediate(() => epoch.prepare());
+      yield { inputs: batch.inputs, weight: this.settings.batchWeight(batch) };
+    }
   }
 
   async #endEpoch(): Promise<void> {
     const epoch = this.#epoch;
     this.#epoch = undefined;
-    // A source that was aborted has said so already.
-    await epoch?.iterator.return?.().catch(() => {});
+    await epoch?.close();
   }
 
   #evaluationIsDue(): boolean {
     const { validation, evaluateEvery, totalSteps, batchesPerEpoch } = this.settings;
     const { step, position, evaluatedStep } = this.#progress;
-    if (!validation || step === 0 || evaluatedStep === step) return false;
+    if (validation.size === 0 || step === 0 || evaluatedStep === step) return false;
     if (step >= totalSteps) return true;
     return evaluateEvery === "epoch" ? position === batchesPerEpoch : step % evaluateEvery === 0;
   }
 
   async *#evaluate(): AsyncGenerator<TrainingEvent, void, undefined> {
-    const metrics = await evaluate(this.model, this.settings.validation!, { signal: this.signal });
-    const best = this.#improvement(metrics);
-    this.#progress = { ...this.#progress, evaluatedStep: this.#progress.step, best: best ?? this.#progress.best };
-    yield { type: "evaluation", split: "validation", ...this.#place(), metrics, best: best !== undefined };
-    if (!best) return;
-    const { outputDir, loadBest } = this.settings;
+    const { bestMetric, bestMode, outputDir, loadBest } = this.settings;
+    const evaluations = await this.#evaluations();
+    const chosen = chosenMetric(evaluations, bestMetric, bestMode);
+    const better = isBetter(chosen, this.#progress.best);
+    this.#progress = this.#afterEvaluation(
+      evaluations,
+      better ? { metric: chosen.metric, value: chosen.value, step: this.#progress.step } : this.#progress.best,
+    );
+    for (const [split, metrics] of evaluations) {
+      yield { type: "evaluation", split, ...this.#place(), metrics, best: better && split === chosen.split };
+    }
+    if (!better) return;
     if (outputDir !== undefined) {
       const path = join(outputDir, BEST);
       await this.#write(path);
       this.#best = path;
       yield { type: "checkpoint", step: this.#progress.step, path, best: true };
-    } else if (loadBest) this.#best = await numbersOf(this.#step.parameters);
+    } else if (loadBest) this.#best = await this.#numbers();
   }
 
-  /** What an evaluation is, if it is better than all before; the first of equals stays. */
-  #improvement({ loss, accuracy }: Metrics): Best | undefined {
-    const metric = this.settings.bestMetric ?? (accuracy === undefined ? "loss" : "accuracy");
-    const value = metric === "loss" ? loss : accuracy;
-    if (value === undefined) {
-      throw new PeftError("ARGUMENT_INVALID", "the best accuracy is asked for, and the model is no classifier", {
-        place: "bestMetric",
-        hint: 'choose by "loss"',
-      });
+  /** Of the averages, where they are kept. */
+  async #evaluations(): Promise<Evaluations> {
+    const { validation, metrics, batchWeight } = this.settings;
+    const evaluations = new Map<string, Metrics>();
+    await this.#step.exchange();
+    try {
+      for (const [split, source] of validation) {
+        evaluations.set(split, await evaluate(this.model, source, { signal: this.signal, metrics, batchWeight }));
+      }
+    } finally {
+      await this.#step.exchange();
     }
-    if (!Number.isFinite(value)) return undefined;
-    const { best, step } = this.#progress;
-    const better = !best || best.metric !== metric || (metric === "loss" ? value < best.value : value > best.value);
-    return better ? { metric, value, step } : undefined;
+    return evaluations;
+  }
+
+  #afterEvaluation(evaluations: Evaluations, best: Progress["best"]): Progress {
+    const progress = { ...this.#progress, evaluatedStep: this.#progress.step, best };
+    const { earlyStopping, bestMetric, bestMode } = this.settings;
+    if (!earlyStopping) return progress;
+    const { patience, minDelta = 0, metric, mode } = earlyStopping;
+    const own = metric !== undefined;
+    const watched = chosenMetric(evaluations, own ? metric : bestMetric, own ? mode : (mode ?? bestMode));
+    const waiting = waitOn(watched, progress.waiting, minDelta);
+    return { ...progress, waiting, stopped: waiting.evaluations >= patience };
   }
 
   async #loadBest(): Promise<void> {
@@ -187,44 +202,47 @@ export class Run {
     else for (const [name, data] of this.#best ?? []) parameters.get(name)!.adopt(data);
   }
 
+  /** What the model is to be used with: the averages, where they are kept. */
+  async #numbers(): Promise<Map<string, ParameterData>> {
+    const { parameters, averages } = this.#step;
+    const numbers = new Map<string, ParameterData>();
+    for (const [name, parameter] of averages.size > 0 ? averages : parameters)
+      numbers.set(name, await parameter.read());
+    return numbers;
+  }
+
   async *#saveLast(): AsyncGenerator<TrainingEvent, void, undefined> {
-    const { outputDir } = this.settings;
+    const { outputDir, keep } = this.settings;
     if (outputDir === undefined || this.#saved === this.#progress) return;
     const path = join(outputDir, LAST);
-    await this.#write(path);
+    await this.#write(path, keep);
     this.#saved = this.#progress;
     yield { type: "checkpoint", step: this.#progress.step, path, best: false };
   }
 
-  async #write(path: string): Promise<void> {
-    const state = { progress: this.#progress, agreement: this.#agreement() };
-    await writeTrainingCheckpoint(path, state, this.#parameters());
+  async #write(path: string, keep?: number): Promise<void> {
+    const state = { progress: this.#progress, agreement: await this.#agreement() };
+    await writeTrainingCheckpoint(path, state, this.#parameters(), keep);
   }
 
   async #resume(): Promise<void> {
-    const { resume, loadBest } = this.settings;
-    if (resume === undefined) return;
-    const folder = await findTrainingCheckpoint(resume);
-    this.#progress = await readTrainingCheckpoint(folder, this.#agreement(), this.#parameters());
-    if (!loadBest || !this.#progress.best) return;
-    this.#best = join(dirname(folder), BEST);
-    await access(this.#best).catch((cause: unknown) => {
-      throw new PeftError("FILE_MISSING", "the best checkpoint so far is not beside the one to resume from", {
-        place: this.#best as string,
-        hint: "resume without loadBest",
-        cause,
-      });
-    });
+    const { outputDir, loadBest } = this.settings;
+    const folder = await startingPoint(this.settings);
+    if (folder === undefined) return;
+    this.#progress = await readTrainingCheckpoint(folder, await this.#agreement(), this.#parameters());
+    if (folder === (outputDir && join(outputDir, LAST))) this.#saved = this.#progress;
+    if (loadBest && this.#progress.best) this.#best = await bestBeside(folder);
   }
 
-  #agreement(): Agreement {
-    const { seed, batchesPerEpoch, optimizer } = this.settings;
-    return { seed, batchesPerEpoch, optimizer: optimizer.name };
+  async #agreement(): Promise<Agreement> {
+    const { seed, batchesPerEpoch, accumulate, train } = this.settings;
+    this.#fingerprint ??= fingerprintOf(train);
+    return { seed, batchesPerEpoch, accumulate, optimizer: this.#step.optimizer, data: await this.#fingerprint };
   }
 
   #parameters(): CheckpointParameters {
-    const { parameters, state: optimizer } = this.#step;
-    return { parameters, optimizer, method: this.model.hooks?.state ?? new Map<string, Parameter>() };
+    const { parameters, averages, state: optimizer } = this.#step;
+    return { parameters, averages, optimizer, method: this.model.hooks?.state ?? new Map<string, Parameter>() };
   }
 
   #place(): { step: number; epoch: number } {
@@ -234,31 +252,4 @@ export class Run {
   #throwIfAborted(): void {
     if (this.signal?.aborted) throw aborted();
   }
-}
-
-async function numbersOf(parameters: ReadonlyMap<string, Parameter>): Promise<Map<string, ParameterData>> {
-  const numbers = new Map<string, ParameterData>();
-  for (const [name, parameter] of parameters) numbers.set(name, await parameter.read());
-  return numbers;
-}
-
-function aborted(): DOMException {
-  return new DOMException("the training was aborted", "AbortError");
-}
-
-function isAbortError(error: unknown): boolean {
-  return error instanceof DOMException && error.name === "AbortError";
-}
-
-function isDivergence(error: unknown): boolean {
-  return error instanceof PeftError && error.code === "TRAINING_DIVERGED";
-}
-
-function diverged(step: number, numbers: { loss: number; norm: number; learningRate: number }): PeftError {
-  const { loss, norm, learningRate } = numbers;
-  return new PeftError("TRAINING_DIVERGED", `loss ${loss}, gradient norm ${norm}, learning rate ${learningRate}`, {
-    place: `step ${step}`,
-    hint: "lower the learning rate, clip the gradients (clipNorm), or look for bad numbers in the data; the parameters are those of the step before",
-    details: { step, ...numbers },
-  });
 }

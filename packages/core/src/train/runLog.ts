@@ -2,45 +2,46 @@
 
 import { open } from "node:fs/promises";
 import { join } from "node:path";
-import { PeftError } from "../errors.js";
+import { env } from "../env.js";
+import { unwritable } from "../files/fileErrors.js";
 import { makeFolder } from "../files/index.js";
-import type { TrainingEvent } from "./events.js";
+import type { TrainingCallback } from "./callbacks.js";
 
 export const LOG_FILE = "log.jsonl";
 
-export interface RunLog {
-  write(event: TrainingEvent): Promise<void>;
-  close(): Promise<void>;
-}
+const LINE_END = 0x0a;
 
 /**
- * Opens the log in a folder, which is made if need be; lines that are there stay.
+ * Opens the log in a folder, which is made if need be; lines that are there stay. Where a process died in the midst of a
+ * line, the next one begins after it.
  *
  * @throws PeftError FILE_UNWRITABLE
  */
-export async function openRunLog(folder: string): Promise<RunLog> {
+export async function openRunLog(folder: string): Promise<Required<TrainingCallback>> {
   const path = join(folder, LOG_FILE);
+  await makeFolder(folder);
   try {
-    await makeFolder(folder);
-    const handle = await open(path, "a");
+    const handle = await open(path, "a+");
+    const { size } = await handle.stat();
+    const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1));
+    if (size > 0 && buffer[0] !== LINE_END) {
+      env.warn({
+        code: "LOG_DAMAGED",
+        message: `the last line of ${path} is not whole; what follows begins a new one`,
+      });
+      await handle.appendFile("\n");
+    }
     return {
-      // One write of a whole line to a file opened for appending: a reader never sees half of one.
-      write: async (event) => {
-        await handle.write(`${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`).catch((cause) => {
+      // One write of a whole line to a file opened for appending: a reader sees half of one only where the disk is full or
+      // the process died.
+      onEvent: async (event) => {
+        await handle.appendFile(`${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`).catch((cause) => {
           throw unwritable(path, cause);
         });
       },
-      close: () => handle.close(),
+      onEnd: () => handle.close(),
     };
   } catch (cause) {
     throw unwritable(path, cause);
   }
-}
-
-function unwritable(path: string, cause: unknown): PeftError {
-  return new PeftError("FILE_UNWRITABLE", `cannot be written: ${(cause as Error).message}`, {
-    place: path,
-    hint: "choose another output folder, or check this one's permissions and space",
-    cause,
-  });
 }

@@ -1,9 +1,12 @@
 // The trainer: what a user makes to train a model, and the stream of events that a run is.
 
+import { env } from "../env.js";
+import { type FolderLock, lockFolder } from "../files/lock.js";
+import type { TrainingCallback } from "./callbacks.js";
 import type { TrainingEvent } from "./events.js";
 import type { TrainableModel } from "./model.js";
 import { Run } from "./run.js";
-import { openRunLog, type RunLog } from "./runLog.js";
+import { openRunLog } from "./runLog.js";
 import { type Settings, settingsOf, type TrainerOptions } from "./trainerOptions.js";
 
 export interface RunOptions {
@@ -35,22 +38,50 @@ export class Trainer {
    * is a run of its own, from the model's parameters as they are.
    *
    * @throws PeftError TRAINING_DIVERGED when loss or gradients are no longer finite: the parameters are then those of the
-   *   last finite step, and are in the checkpoint; FILE_UNWRITABLE; with `resume` FILE_MISSING, CHECKPOINT_INVALID,
-   *   CHECKPOINT_MISMATCH, all before the first step. DOMException AbortError when the signal is aborted.
+   *   last finite step, and are in the checkpoint; FILE_UNWRITABLE, also of a full disk: the checkpoint before stays; before
+   *   the first step FOLDER_LOCKED, RUN_EXISTS, and with `resume` FILE_MISSING, CHECKPOINT_INVALID, CHECKPOINT_MISMATCH.
+   *   DOMException AbortError when the signal is aborted.
    */
   async *run(options: RunOptions = {}): AsyncGenerator<TrainingEvent, void, undefined> {
-    const { outputDir } = this.#settings;
+    const { outputDir, callbacks = [] } = this.#settings;
     const run = new Run(this.model, this.#settings, options.signal);
-    let log: RunLog | undefined;
+    let lock: FolderLock | undefined;
+    let told = callbacks;
     try {
-      if (outputDir !== undefined) log = await openRunLog(outputDir);
+      if (outputDir !== undefined) {
+        lock = await lockRun(outputDir);
+        told = [await openRunLog(outputDir), ...callbacks];
+      }
       for await (const event of run.events()) {
-        await log?.write(event);
+        for (const callback of told) await callback.onEvent(event);
         yield event;
       }
     } finally {
       run.dispose();
-      await log?.close();
+      await end(told, lock);
     }
   }
+}
+
+/** The lock file in a run's output folder. */
+const LOCK = "run.lock";
+
+async function lockRun(outputDir: string): Promise<FolderLock> {
+  const lock = await lockFolder(outputDir, LOCK);
+  if (lock.tookOverFrom) {
+    const { pid } = lock.tookOverFrom;
+    env.warn({
+      code: "LOCK_TAKEN_OVER",
+      message: `process ${pid} ended without giving ${outputDir} back; its last checkpoint holds what it had done`,
+    });
+  }
+  return lock;
+}
+
+/** Each is told that the run is over, and the folder is free, whatever one of them throws. */
+async function end(callbacks: readonly TrainingCallback[], lock: FolderLock | undefined): Promise<void> {
+  const ends = await Promise.allSettled(callbacks.map(async (callback) => callback.onEnd?.()));
+  await lock?.release();
+  const failed = ends.find((result) => result.status === "rejected");
+  if (failed) throw failed.reason;
 }

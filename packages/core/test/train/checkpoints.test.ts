@@ -71,7 +71,7 @@ it("a truncated file of tensors is refused", async () => {
 
 it.each([
   ["half of it", (text: string) => text.slice(0, text.length / 2)],
-  ["an unknown version", (text: string) => text.replace('"version": 1', '"version": 2')],
+  ["an unknown version", (text: string) => text.replace('"version": 2', '"version": 3')],
   ["a step below zero", (text: string) => text.replace('"step": 2', '"step": -2')],
   ["no progress", () => "{}"],
 ])("a state file with %s is refused", async (_, spoil) => {
@@ -98,6 +98,7 @@ it("the previous checkpoint is found when the process ended before the new one w
 
 it("loadBest of a resumed run wants the best checkpoint beside it", async () => {
   const validation = arrayBatches(points(6), { batchSize: 6 });
+  await rm(last, { recursive: true });
   await train(new Mlp(), { outputDir: folder, validation });
   await rm(join(folder, "checkpoint-best"), { recursive: true });
   const error = await train(new Mlp(), { resume: folder, validation, loadBest: true }).catch((e) => e);

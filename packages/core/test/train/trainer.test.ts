@@ -1,10 +1,9 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type BatchSource, Parameter, type PeftError, useEngine } from "../../src/index.js";
+import { beforeEach, describe, expect, it } from "vitest";
+import { type BatchSource, Parameter, useEngine } from "../../src/index.js";
 import {
   adamW,
   arrayBatches,
@@ -13,15 +12,15 @@ import {
   Trainer,
   type TrainerOptions,
   type TrainingEvent,
+  topKAccuracy,
 } from "../../src/train/index.js";
 import { Mlp, numbersOf, points } from "./models.js";
+import { all, codeOf, temporaryFolder, untilError } from "./support.js";
 
+const temporary = temporaryFolder();
 let folder: string;
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "peft-train-"));
-});
-afterEach(async () => {
-  await rm(folder, { recursive: true, force: true });
+beforeEach(() => {
+  folder = temporary.path;
 });
 
 const train = () => arrayBatches(points(20), { batchSize: 6, shuffle: true, seed: 3 });
@@ -31,32 +30,6 @@ function options(more: Partial<TrainerOptions> = {}): TrainerOptions {
   const settings = { learningRate: 0.02, schedule: "cosine", warmup: 2, weightDecay: 0.01, clipNorm: 1 } as const;
   return { train: train(), epochs: 3, optimizer: adamW(), seed: 5, ...settings, ...more };
 }
-
-async function all(trainer: Trainer, signal?: AbortSignal): Promise<TrainingEvent[]> {
-  const events: TrainingEvent[] = [];
-  for await (const event of trainer.run({ signal })) events.push(event);
-  return events;
-}
-
-/** Events until the run throws, and what it throws. */
-async function untilError(
-  trainer: Trainer,
-  onEvent: (event: TrainingEvent) => void = () => {},
-  signal?: AbortSignal,
-): Promise<{ events: TrainingEvent[]; error: unknown }> {
-  const events: TrainingEvent[] = [];
-  try {
-    for await (const event of trainer.run({ signal })) {
-      events.push(event);
-      onEvent(event);
-    }
-  } catch (error) {
-    return { events, error };
-  }
-  throw new Error("the run ended without an error");
-}
-
-const code = async (trainer: Trainer) => ((await untilError(trainer)).error as PeftError).code;
 
 describe.each(["compiled", "eager"] as const)("on the %s engine", (engine) => {
   beforeEach(async () => {
@@ -181,7 +154,7 @@ describe.each(["compiled", "eager"] as const)("on the %s engine", (engine) => {
   it("a learning rate that makes the loss infinite is an error, not a NaN in the model", async () => {
     const model = new Mlp();
     const trainer = new Trainer(model, { train: train(), epochs: 2, learningRate: 1e30, optimizer: sgd() });
-    expect(await code(trainer)).toBe("TRAINING_DIVERGED");
+    expect(await codeOf(trainer)).toBe("TRAINING_DIVERGED");
     for (const numbers of Object.values(await numbersOf(model.parameters()))) {
       expect(numbers.every(Number.isFinite)).toBe(true);
     }
@@ -325,7 +298,7 @@ describe("on the compiled engine alone", () => {
     const { error } = await untilError(new Trainer(new Mlp(), options({ train: broken })));
     expect(error).toBeInstanceOf(TypeError);
     const short: BatchSource = { batchesPerEpoch: 9, batches: train().batches };
-    expect(await code(new Trainer(new Mlp(), options({ train: short })))).toBe("DATA_INVALID");
+    expect(await codeOf(new Trainer(new Mlp(), options({ train: short })))).toBe("DATA_INVALID");
   });
 
   it("an output folder that cannot be made is an error before the first step", async () => {
@@ -339,7 +312,7 @@ describe("on the compiled engine alone", () => {
       },
     };
     const trainer = new Trainer(new Mlp(), options({ train: source, outputDir: join(folder, "file", "out") }));
-    expect(await code(trainer)).toBe("FILE_UNWRITABLE");
+    expect(await codeOf(trainer)).toBe("FILE_UNWRITABLE");
     expect(asked).toBe(false);
   });
 
@@ -365,7 +338,22 @@ describe("on the compiled engine alone", () => {
     { logEvery: 0 },
     { evaluateEvery: 0 },
     { loadBest: true },
-  ] satisfies Partial<TrainerOptions>[])("the options %o are refused", (wrong) => {
+    { earlyStopping: { patience: 2 } },
+    { validation: validation(), earlyStopping: { patience: 0 } },
+    { accumulate: 0 },
+    { keep: 0 },
+    { saveEvery: 1.5 },
+    { clipValue: 1 },
+    { clipNorm: undefined, clipValue: -1 },
+    { warmupRatio: 0.1 },
+    { warmup: undefined, warmupRatio: 1.5 },
+    { resume: true },
+    { ema: { decay: 1.1 } },
+    { ema: { warmup: { power: 0 } } },
+    { validation: { "a/b": validation() } },
+    { validation: { train: validation() } },
+    { metrics: [topKAccuracy(2), topKAccuracy(2)] },
+  ] as Partial<TrainerOptions>[])("the options %o are refused", (wrong) => {
     expect(() => new Trainer(new Mlp(), options(wrong))).toThrow(expect.objectContaining({ code: "ARGUMENT_INVALID" }));
   });
 });

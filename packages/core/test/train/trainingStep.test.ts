@@ -5,7 +5,16 @@ import type { CompiledEngine } from "../../src/engine/compiled.js";
 import { engineState } from "../../src/engine/state.js";
 import { type HostArray, normal, Parameter, parseViTConfig, useEngine } from "../../src/index.js";
 import { relativeError } from "../../src/testing/index.js";
-import { adamW, adamWLegacy, noDecay, type Optimizer, sgd } from "../../src/train/index.js";
+import {
+  adafactor,
+  adam,
+  adamW,
+  adamWLegacy,
+  noDecay,
+  noDecayNorms,
+  type Optimizer,
+  sgd,
+} from "../../src/train/index.js";
 import { type TrainingStepOptions, trainingStep } from "../../src/train/trainingStep.js";
 import { floats, GivenGradients, Mlp, numbersOf, points, TrainedViT } from "./models.js";
 
@@ -17,14 +26,20 @@ interface Fixture {
     string,
     {
       options: {
-        lr: number;
+        lr: number | null;
         weight_decay?: number;
         betas?: [number, number];
-        eps?: number;
+        eps?: number | [number, number];
         momentum?: number;
         nesterov?: boolean;
+        warmup_init?: boolean;
+        beta1?: number;
+        scale_parameter?: boolean;
+        relative_step?: boolean;
+        clip_threshold?: number;
+        decay_rate?: number;
       };
-      clip: number | null;
+      clip: number | { value: number } | null;
       norms: number[];
       end: Record<string, number[]>;
     }
@@ -45,6 +60,23 @@ const parametersOf = (numbers: Record<string, number[]>, shapes: Record<string, 
 
 const gradientsOf = (numbers: Record<string, number[]>, shapes: Record<string, number[]>): Record<string, HostArray> =>
   Object.fromEntries(Object.entries(numbers).map(([name, data]) => [name, floats(data, shapes[name]!)]));
+
+/** The optimizer of a case, by the first word of its title. */
+function optimizerOf(title: string, options: Fixture["cases"][string]["options"]): Optimizer {
+  const { betas, eps, momentum, nesterov, beta1 } = options;
+  if (title.startsWith("sgd")) return sgd({ momentum, nesterov });
+  if (!title.startsWith("adafactor"))
+    return (title.startsWith("adamW") ? adamW : adam)({ betas, eps: (eps as number) ?? 1e-8 });
+  return adafactor({
+    eps: eps as [number, number] | undefined,
+    beta1,
+    clipThreshold: options.clip_threshold,
+    decayRate: options.decay_rate,
+    scaleParameter: options.scale_parameter,
+    relativeStep: options.relative_step,
+    warmupInit: options.warmup_init,
+  });
+}
 
 /** Parameters after steps under gradients that are given. */
 async function train(
@@ -71,11 +103,12 @@ describe.each(["compiled", "eager"] as const)("on the %s engine", (engine) => {
   });
 
   it.each(Object.entries(fixture.cases))(
-    "ten steps of %s are torch's",
+    "ten steps of %s are torch's or transformers'",
     async (title, { options, clip, norms, end }) => {
-      const { lr, weight_decay: weightDecay, ...rest } = options;
-      const optimizer: Optimizer = title.startsWith("adamW") ? adamW(rest) : sgd(rest);
-      const { results, end: ours } = await train({ optimizer, weightDecay, clipNorm: clip ?? undefined }, lr, fixture);
+      const optimizer = optimizerOf(title, options);
+      const clipping = typeof clip === "object" ? { clipValue: clip?.value } : { clipNorm: clip };
+      const settings = { optimizer, weightDecay: options.weight_decay, ...clipping };
+      const { results, end: ours } = await train(settings, options.lr ?? 1, fixture);
       for (const [i, norm] of norms.entries()) expect(results[i]!.norm / norm).toBeCloseTo(1, 5);
       for (const name of Object.keys(end)) {
         const start = fixture.start[name]!;
@@ -84,6 +117,47 @@ describe.each(["compiled", "eager"] as const)("on the %s engine", (engine) => {
       }
     },
   );
+
+  it("adafactor's first step, when its second moments are zero, can come to nothing too", async () => {
+    const shapes = { w: [2, 2], b: [2] };
+    const start = { w: [1, -0, 3, 4], b: [0, -0] };
+    const bad = { w: [1, Number.NaN, 0, 0], b: [1, 1] };
+    for (const optimizer of [adafactor(), adafactor({ beta1: 0.9 })]) {
+      const { end, results } = await train({ optimizer, weightDecay: 0.1 }, 1, { shapes, start, gradients: [bad] });
+      expect(results[0]!.finite).toBe(false);
+      expect(end).toEqual(start);
+    }
+  });
+
+  it("adafactor keeps a matrix's second moment as its rows' and columns' means", async () => {
+    const parameters = new Map([["w", Parameter.zeros([2, 3, 4], { name: "w" })]]);
+    const training = trainingStep(new GivenGradients(parameters), { optimizer: adafactor() });
+    const shapes = [...training.state].map(([name, { shape }]) => [name, shape]);
+    expect(shapes).toEqual([
+      ["exp_avg_sq_row.w", [2, 3]],
+      ["exp_avg_sq_col.w", [2, 4]],
+    ]);
+    training.dispose();
+  });
+
+  it("adafactor refuses a method that lets only some entries of a parameter move", async () => {
+    const model = new GivenGradients(parametersOf({ w: [1, 2] }, { w: [2] }));
+    model.hooks = { updateScope: () => ({ mask: tf.tensor1d([1, 0]) }) };
+    const training = trainingStep(model, { optimizer: adafactor() });
+    const step = training.run(gradientsOf({ w: [1, 1] }, { w: [2] }), { learningRate: 1, seed: 0, step: 0 });
+    await expect(step).rejects.toMatchObject({ code: "ARGUMENT_INVALID", place: "w" });
+    training.dispose();
+  });
+
+  it("a group can have an optimizer of its own", async () => {
+    const shapes = { a: [2], b: [2] };
+    const start = { a: [1, 2], b: [3, 4] };
+    const gradients = [{ a: [0.5, -1], b: [0.5, -1] }];
+    const groups = [{ match: /b/, optimizer: sgd(), lrScale: 2 }];
+    const { end } = await train({ optimizer: adam(), groups }, 0.1, { shapes, start, gradients });
+    for (const [i, wanted] of [0.9, 2.1].entries()) expect(end.a![i]).toBeCloseTo(wanted, 6);
+    for (const [i, wanted] of [2.9, 4.2].entries()) expect(end.b![i]).toBeCloseTo(wanted, 6);
+  });
 
   it("adamWLegacy gives the golden numbers of MoSA's specification", async () => {
     const shapes = { p: [1] };
@@ -120,6 +194,9 @@ describe.each(["compiled", "eager"] as const)("on the %s engine", (engine) => {
   const optimizers: [string, Optimizer][] = [
     ["adamW", adamW()],
     ["adamWLegacy", adamWLegacy()],
+    ["adam", adam()],
+    ["adafactor", adafactor({ relativeStep: false })],
+    ["adafactor with a first moment", adafactor({ relativeStep: false, beta1: 0.9 })],
     ["sgd", sgd()],
     ["sgd with nesterov momentum", sgd({ momentum: 0.9, nesterov: true })],
   ];
@@ -313,18 +390,20 @@ it("the engines agree on steps of a whole vision transformer, and its loss falls
 it.each([
   ["adamW", adamW()],
   ["adamWLegacy", adamWLegacy()],
+  ["adam", adam()],
+  ["adafactor", adafactor({ beta1: 0.9 })],
   ["sgd with momentum", sgd({ momentum: 0.9 })],
 ] as const)("%s writes parameters and moments over the old ones on the compiled engine", async (_, optimizer) => {
   await useEngine("compiled", { threads: 1 });
   const model = new Mlp({ dropout: 0.1 });
-  const training = trainingStep(model, { optimizer, weightDecay: 0.1, clipNorm: 1 });
+  const training = trainingStep(model, { optimizer, weightDecay: 0.1, clipNorm: 1, ema: {} });
   await training.run(points(6), { learningRate: 0.1, seed: 0, step: 0 });
   const { device } = engineState().engine as CompiledEngine;
   const run = vi.spyOn(device, "run");
   await training.run(points(6), { learningRate: 0.1, seed: 0, step: 1 });
   const fetches = Object.values(run.mock.calls[0]![3]).map(({ to }) => to);
   run.mockRestore();
-  const assigned = model.parameters().size + training.state.size;
+  const assigned = model.parameters().size + training.state.size + training.averages.size;
   expect(fetches.filter((to) => to === "over")).toHaveLength(assigned);
   expect(fetches.filter((to) => to === "replace")).toEqual([]);
   training.dispose();
@@ -340,6 +419,24 @@ it("optimizer options out of their range are refused", () => {
   const invalid = expect.objectContaining({ code: "ARGUMENT_INVALID" });
   expect(() => adamW({ betas: [1, 0.9] })).toThrow(invalid);
   expect(() => adamW({ eps: 0 })).toThrow(invalid);
+  expect(() => adafactor({ clipThreshold: 0 })).toThrow(invalid);
+  expect(() => adafactor({ decayRate: 0.8 })).toThrow(invalid);
+  expect(() => adafactor({ beta1: 1 })).toThrow(invalid);
+  expect(() => adafactor({ relativeStep: false, warmupInit: true })).toThrow(invalid);
   expect(() => sgd({ momentum: 1 })).toThrow(invalid);
   expect(() => sgd({ nesterov: true })).toThrow(invalid);
+});
+
+it("noDecayNorms spares the names that transformers' trainer spares", () => {
+  const { match } = noDecayNorms;
+  const spared = (name: string) => name.search(match as RegExp) >= 0;
+  const names = [
+    "h.0.attn.bias",
+    "layernorm_before.weight",
+    "encoder.LayerNorm.weight",
+    "norm.weight",
+    "q_norm.weight",
+  ];
+  expect(names.filter((name) => !spared(name))).toEqual([]);
+  expect(["classifier.weight", "normalizer.weight", "embeddings.cls_token"].filter(spared)).toEqual([]);
 });

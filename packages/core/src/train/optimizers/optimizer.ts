@@ -1,4 +1,4 @@
-// What an optimizer is to the training step: state of the parameter's shape, coefficients that the host computes in
+// What an optimizer is to the training step: state tensors of each parameter, coefficients that the host computes in
 // float64, and an update written in tensors.
 //
 // An update must be able to come to nothing, bit for bit, without a branch in the graph: where the gradient's norm is not
@@ -36,14 +36,17 @@ export interface UpdateSettings {
 export interface Optimizer<Name extends string = string> {
   /** Kept in checkpoints: state of one optimizer is of no use to another. */
   readonly name: string;
-  /** Names of the state tensors, each of the parameter's shape and zero at first. */
-  readonly state: readonly string[];
+  /** Names and shapes of the state tensors of a parameter of this shape; zero at first. */
+  state(shape: readonly number[]): Readonly<Record<string, readonly number[]>>;
   /** The numbers that change from update to update or from group to group. */
   coefficients(settings: UpdateSettings): Record<Name, number>;
   /** The coefficients of an update that changes nothing. */
   readonly still: Readonly<Record<Name, number>>;
-  /** The coefficients where each entry has its own count of updates (float32, 1 or more; of the parameter's shape). */
-  coefficientsAt(
+  /**
+   * The coefficients where each entry has its own count of updates (float32, 1 or more; of the parameter's shape). Absent
+   * where an update mixes a parameter's entries: methods that let only some of them move cannot use such an optimizer.
+   */
+  coefficientsAt?(
     coefficients: Readonly<Record<Name, tf.Tensor>>,
     updates: tf.Tensor,
   ): Readonly<Record<Name, tf.Tensor>>;

@@ -27,7 +27,7 @@ export function sgd({ momentum = 0, nesterov = false }: SgdOptions = {}): Optimi
   }
   return {
     name: "sgd",
-    state: momentum === 0 ? [] : ["momentum_buffer"],
+    state: (shape): Record<string, readonly number[]> => (momentum === 0 ? {} : { momentum_buffer: shape }),
     still: { learningRate: 0, momentum: 1, decay: 0 },
     coefficients: ({ learningRate, weightDecay }) => ({ learningRate, momentum, decay: weightDecay }),
     coefficientsAt: (coefficients) => coefficients,
