@@ -20,6 +20,8 @@ import { engineState, variants } from "./state.js";
 interface Compiled {
   readonly executable: Executable;
   readonly template: Outputs;
+  /** The structure of models that it was traced with. */
+  readonly structure: number;
 }
 
 class DeviceStorage implements Storage {
@@ -65,9 +67,13 @@ export class CompiledEngine implements Engine {
 
   async call(state: CompiledState, args: readonly Argument[], key: RandomKey): Promise<Outputs> {
     const arrays = args.map(hostArray);
-    const known = state.cache.size;
-    const { executable, template } = this.#compile(state, arrays);
-    if (state.cache.size > known && debugs("profile")) tell(await this.profile(state, args));
+    const signature = this.#signature(arrays);
+    let compiled = this.#known(state, signature);
+    if (!compiled) {
+      compiled = this.#compile(state, arrays, signature);
+      if (debugs("profile")) tell(await this.profile(state, args));
+    }
+    const { executable, template } = compiled;
     const feeds = this.#feeds(executable, arrays, key);
     const fetches: Record<string, Fetch> = {};
     for (const { name } of executable.results) fetches[name] = { to: "host" };
@@ -101,16 +107,24 @@ export class CompiledEngine implements Engine {
     return feeds;
   }
 
-  /** The executable of a function for arguments of these shapes, made at the first call. */
-  #compile(state: CompiledState, args: readonly HostArray[]): Compiled {
+  /** What a function is traced for anew: types and shapes of the arguments, and the variants of models in force. */
+  #signature(args: readonly HostArray[]): string {
+    return `${this.info.device}|${variants().join()}|${args.map((a) => `${a.dtype}[${a.shape}]`).join()}`;
+  }
+
+  /** What was made for a signature, unless a model has changed its structure since. */
+  #known(state: CompiledState, signature: string): Compiled | undefined {
+    const known = state.cache.get(signature) as Compiled | undefined;
+    return known?.structure === engineState().structure ? known : undefined;
+  }
+
+  /** Makes a function's executable for a signature. */
+  #compile(state: CompiledState, args: readonly HostArray[], signature: string): Compiled {
     const { structure } = engineState();
-    const key = `${this.info.device}|${variants().join()}|${args.map((a) => `${a.dtype}[${a.shape}]`).join()}`;
-    const known = state.cache.get(key) as (Compiled & { structure: number }) | undefined;
-    if (known?.structure === structure) return known;
     const { traced, simplified, template } = graphsOf(state.fn, args);
     if (debugs("graph")) tell(explainGraphs(traced, simplified));
     const made = { executable: emit(simplified), template, structure };
-    state.cache.set(key, made);
+    state.cache.set(signature, made);
     return made;
   }
 }

@@ -1,7 +1,7 @@
 // Emission: a graph as one ONNX model, and the plan of what is fed to it and what is fetched.
 
 import { createHash } from "node:crypto";
-import type { Constant, Graph, GraphInput, Spec, Value } from "./graph.js";
+import { type Constant, type Graph, type GraphInput, type Spec, sizeOf, type Value } from "./graph.js";
 import { inPlaceUpdates } from "./inPlace.js";
 import { findKernel } from "./kernel.js";
 import {
@@ -92,8 +92,9 @@ export class Emitter {
     return name;
   }
 
+  /** One number, at every place of a shape. */
   float(value: number, shape: readonly number[] = []): string {
-    return this.constant("float32", shape, new Uint8Array(Float32Array.of(value).buffer));
+    return this.constant("float32", shape, new Uint8Array(new Float32Array(sizeOf(shape)).fill(value).buffer));
   }
 
   int(value: number): string {

@@ -10,6 +10,7 @@ import * as ort from "onnxruntime-node";
 import type { Feed, Handle, Reply, Request, SessionUse, WorkerOptions } from "./device.js";
 import type { Numbers } from "./engine.js";
 import type { Spec } from "./graph.js";
+import { LARGE_UPDATE_BYTES } from "./largeUpdate.js";
 
 const { threads, provider } = workerData as WorkerOptions;
 type Run = Extract<Request, { op: "run" }>;
@@ -46,13 +47,6 @@ function inputOf(feed: Feed): ort.Tensor {
 function inputsOf(feeds: Readonly<Record<string, Feed>>): Record<string, ort.Tensor> {
   return Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [name, inputOf(feed)]));
 }
-
-/**
- * Of a run that updates as many bytes in place as this, nothing stays in an arena, and what the run before it left is
- * collected first: the binding copies each in-place output into an array that nobody wants, as large as the whole model's
- * weights and moments.
- */
-const LARGE_UPDATE_BYTES = 256e6;
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;

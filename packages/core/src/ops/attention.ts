@@ -5,6 +5,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Emitter } from "../engine/emit.js";
 import type { Attrs, Node, Spec, Value } from "../engine/graph.js";
 import { defineOp } from "../engine/op.js";
+import { type Range, rangesOf } from "../engine/ranges.js";
 import { PeftError } from "../errors.js";
 
 /** What hides a position, as in transformers: the most negative float32. A row that sees nothing is then uniform, not NaN. */
@@ -76,21 +77,20 @@ function scratch(node: Node): number {
 }
 
 /** The ranges of queries that are computed one after another; undefined for all at once. */
-function tiles(node: Node): [from: number, to: number][] | undefined {
+function tiles(node: Node): Range[] | undefined {
   const count = Math.ceil(probabilityBytes(node) / TILE_BYTES);
   if (count <= 1) return undefined;
   const queries = node.inputs.q!.shape[1]!;
-  const size = Math.ceil(queries / count);
-  return Array.from({ length: Math.ceil(queries / size) }, (_, i) => [i * size, Math.min(queries, (i + 1) * size)]);
+  return rangesOf(queries, Math.ceil(queries / count));
 }
 
 /** Places `from` to `to` of an axis. `after` is [0], known only when what must be there before is there. */
-function emitTile(e: Emitter, name: string, [from, to]: [number, number], axis: number, after?: string): string {
+function emitTile(e: Emitter, name: string, [from, to]: Range, axis: number, after?: string): string {
   const start = after ? e.op("Add", [e.ints([from]), after]) : e.ints([from]);
   return e.op("Slice", [name, start, e.ints([to]), e.ints([axis])]);
 }
 
-function emitMaskTile(e: Emitter, mask: Value | undefined, range: [number, number]): string | undefined {
+function emitMaskTile(e: Emitter, mask: Value | undefined, range: Range): string | undefined {
   if (!mask) return undefined;
   const axis = mask.shape.length - 2;
   return axis < 0 || mask.shape[axis] === 1 ? e.of(mask) : emitTile(e, e.of(mask), range, axis);
@@ -128,7 +128,7 @@ function emitTiledGradients(
   e: Emitter,
   whole: Operands,
   mask: Value | undefined,
-  ranges: readonly [number, number][],
+  ranges: readonly Range[],
   scale: number,
 ): { dq: string; dk: string; dv: string } {
   const dqs: string[] = [];

@@ -75,10 +75,6 @@ function emitProjection(e: Emitter, x: Value, dy: Value, view: View): string {
   });
 }
 
-function filled(e: Emitter, length: number, value: number): string {
-  return e.constant("float32", [length], new Uint8Array(new Float32Array(length).fill(value).buffer));
-}
-
 function centre(x: tf.Tensor, view: View): Centred<tf.Tensor> {
   const rows = tf.reshape(x, byGroup(view));
   const mean = tf.mean(rows, view.axes, true);
@@ -110,8 +106,8 @@ const norm = defineOp({
     } else {
       const operands = [
         e.reshape(e.of(inputs.x!), byGroup(view)),
-        filled(e, view.groups, 1),
-        filled(e, view.groups, 0),
+        e.float(1, [view.groups]),
+        e.float(0, [view.groups]),
       ];
       normal = e.op("InstanceNormalization", operands, { epsilon: view.eps });
     }

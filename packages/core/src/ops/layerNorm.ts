@@ -5,6 +5,7 @@ import type { Emitter } from "../engine/emit.js";
 import type { Value } from "../engine/graph.js";
 import { defineOp } from "../engine/op.js";
 import { PeftError } from "../errors.js";
+import { sumLeading } from "./sumLeading.js";
 
 function emitNorm(
   e: Emitter,
@@ -21,13 +22,9 @@ function emitNorm(
 /** (x - mean) / sqrt(var + eps) and 1 / sqrt(var + eps), once for the gradients that need them. */
 function emitNormal(e: Emitter, x: Value, eps: number): { normal: string; rstd: string } {
   return e.once(`normal ${eps} of ${x.id}`, () => {
-    const [normal, , rstd] = emitNorm(e, e.of(x), ones(e, x.shape.at(-1)!), undefined, eps, 3);
+    const [normal, , rstd] = emitNorm(e, e.of(x), e.float(1, [x.shape.at(-1)!]), undefined, eps, 3);
     return { normal: normal!, rstd: rstd! };
   });
-}
-
-function ones(e: Emitter, length: number): string {
-  return e.constant("float32", [length], new Uint8Array(new Float32Array(length).fill(1).buffer));
 }
 
 function moments(x: tf.Tensor, eps: number): { normal: tf.Tensor; rstd: tf.Tensor } {
@@ -47,11 +44,10 @@ const norm = defineOp({
     saves: ["x", "weight"],
     of: (dy, [x, weight], attrs) => {
       const dOut = dy as tf.Tensor;
-      const leading = dOut.shape.slice(0, -1).map((_, i) => i);
       return {
         x: () => inputGradient({ x: x!, weight: weight!, dy: dOut }, attrs)[0]!,
-        weight: () => tf.sum(tf.mul(dOut, standardize({ x: x! }, attrs)[0]!), leading),
-        bias: () => tf.sum(dOut, leading),
+        weight: () => sumLeading(tf.mul(dOut, standardize({ x: x! }, attrs)[0]!)),
+        bias: () => sumLeading(dOut),
       };
     },
   },

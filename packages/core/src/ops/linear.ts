@@ -6,6 +6,7 @@ import { type Attrs, type Node, sizeOf } from "../engine/graph.js";
 import { elementwiseRows } from "../engine/kernels/elementwise.js";
 import { defineOp } from "../engine/op.js";
 import { PeftError } from "../errors.js";
+import { sumLeading } from "./sumLeading.js";
 
 /** Leading dimensions as one: [..., n] as [rows, n]. */
 function asMatrix(shape: readonly number[]): [number, number] {
@@ -48,11 +49,7 @@ const product = defineOp({
       return {
         x: () => product({ x: dOut, weight: weight! }, { transposed: !transposed })[0]!,
         weight: () => weightGradient(transposed ? { dy: dOut, x: x! } : { dy: x!, x: dOut })[0]!,
-        c: () =>
-          tf.sum(
-            dOut,
-            dOut.shape.slice(0, -1).map((_, i) => i),
-          ),
+        c: () => sumLeading(dOut),
       };
     },
   },

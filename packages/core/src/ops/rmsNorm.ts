@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Emitter } from "../engine/emit.js";
 import { defineOp } from "../engine/op.js";
 import { PeftError } from "../errors.js";
+import { sumLeading } from "./sumLeading.js";
 
 function emitNorm(e: Emitter, x: string, weight: string, eps: unknown): string {
   return e.op("SimplifiedLayerNormalization", [x, weight], { axis: -1n, epsilon: eps as number });
@@ -23,10 +24,9 @@ const norm = defineOp({
     saves: ["x", "weight"],
     of: (dy, [x, weight], attrs) => {
       const dOut = dy as tf.Tensor;
-      const leading = dOut.shape.slice(0, -1).map((_, i) => i);
       return {
         x: () => inputGradient({ x: x!, weight: weight!, dy: dOut }, attrs)[0]!,
-        weight: () => tf.sum(tf.mul(dOut, normalise({ x: x! }, attrs)[0]!), leading),
+        weight: () => sumLeading(tf.mul(dOut, normalise({ x: x! }, attrs)[0]!)),
       };
     },
   },
@@ -37,8 +37,7 @@ const normalise = defineOp({
   name: "PeftRmsNormalise",
   infer: ({ x }) => x!,
   emit: ({ inputs, attrs }, e) => {
-    const width = inputs.x!.shape.at(-1)!;
-    const ones = e.constant("float32", [width], new Uint8Array(new Float32Array(width).fill(1).buffer));
+    const ones = e.float(1, [inputs.x!.shape.at(-1)!]);
     return emitNorm(e, e.of(inputs.x!), ones, attrs.eps);
   },
   rows: () => ["x"],

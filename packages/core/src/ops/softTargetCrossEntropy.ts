@@ -3,17 +3,15 @@
 import * as tf from "@tensorflow/tfjs";
 import { defineOp } from "../engine/op.js";
 import { PeftError } from "../errors.js";
+import { emitLogSumExp } from "./logSumExp.js";
 
 const op = defineOp({
   name: "PeftSoftTargetCrossEntropy",
   infer: () => ({ shape: [], dtype: "float32" }),
   emit: ({ inputs }, e) => {
-    const logits = e.of(inputs.logits!);
-    const axis = e.ints([1]);
-    const shifted = e.op("Sub", [logits, e.op("ReduceMax", [logits, axis], { keepdims: 1n })]);
-    const total = e.op("Log", [e.op("ReduceSum", [e.op("Exp", [shifted]), axis], { keepdims: 1n })]);
+    const { shifted, total } = emitLogSumExp(e, e.of(inputs.logits!));
     const surprise = e.op("Sub", [total, shifted]);
-    const rows = e.op("ReduceSum", [e.op("Mul", [surprise, e.of(inputs.targets!)]), axis], { keepdims: 0n });
+    const rows = e.op("ReduceSum", [e.op("Mul", [surprise, e.of(inputs.targets!)]), e.ints([1])], { keepdims: 0n });
     return e.op("ReduceMean", [rows], { keepdims: 0n });
   },
   eager: ({ logits, targets }) => tf.neg(tf.mean(tf.sum(tf.mul(tf.logSoftmax(logits!), targets!), 1))),

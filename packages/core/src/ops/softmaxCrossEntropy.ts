@@ -6,6 +6,7 @@ import type { Emitter } from "../engine/emit.js";
 import { type Attrs, sizeOf, type Value } from "../engine/graph.js";
 import { defineOp } from "../engine/op.js";
 import { PeftError } from "../errors.js";
+import { emitLogSumExp } from "./logSumExp.js";
 
 interface Labels {
   /** The class of each row, 0 where the row does not count: [rows, 1]. */
@@ -38,13 +39,10 @@ const losses = defineOp({
   emit: ({ inputs, attrs }, e) => {
     const smoothing = attrs.smoothing as number;
     const { column, counts } = emitLabels(e, inputs.labels!, attrs);
-    const logits = e.of(inputs.logits!);
-    const axis = e.ints([1]);
-    const shifted = e.op("Sub", [logits, e.op("ReduceMax", [logits, axis], { keepdims: 1n })]);
-    const total = e.op("Log", [e.op("ReduceSum", [e.op("Exp", [shifted]), axis], { keepdims: 1n })]);
+    const { shifted, total } = emitLogSumExp(e, e.of(inputs.logits!));
     let own = e.op("GatherElements", [shifted, column], { axis: 1n });
     if (smoothing > 0) {
-      const mean = e.op("ReduceMean", [shifted, axis], { keepdims: 1n });
+      const mean = e.op("ReduceMean", [shifted, e.ints([1])], { keepdims: 1n });
       const parts = [e.op("Mul", [own, e.float(1 - smoothing)]), e.op("Mul", [mean, e.float(smoothing)])];
       own = e.op("Add", parts);
     }

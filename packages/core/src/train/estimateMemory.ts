@@ -1,6 +1,8 @@
 // What a training step will take of the process's memory, said before anything is run.
 
+import { sizeOf } from "../engine/graph.js";
 import type { Spec } from "../engine/index.js";
+import { LARGE_UPDATE_BYTES } from "../engine/largeUpdate.js";
 import type { TrainableModel } from "./model.js";
 import { type TrainingStepOptions, trainingStep } from "./trainingStep.js";
 
@@ -23,8 +25,6 @@ export interface MemoryEstimate {
 const RUNTIME = 230e6;
 /** How much more than what is alive the runtime's arena holds, since its pieces do not fit each other. */
 const ARENA = 1.15;
-/** The device keeps no arena for a step that updates more than this. */
-const LARGE_UPDATE = 256e6;
 
 /**
  * The peak memory of training on the CPU device under the compiled engine, measured right within a fifth over vision
@@ -43,12 +43,12 @@ export function estimateMemory(
     const trained = 4 * total([...step.parameters.values()].map(({ size }) => size));
     const state = 4 * total([...step.state.values()].map(({ size }) => size));
     const parameters = 4 * total([...model.parameters().values()].map(({ size }) => size));
-    const inputs = 4 * total(Object.values(batch).map(({ shape }) => shape.reduce((n, d) => n * d, 1)));
+    const inputs = 4 * total(Object.values(batch).map(({ shape }) => sizeOf(shape)));
     const copies = trained + state;
     const { peakBytes } = step.explain(batch);
     // With an arena, what was alive stays beside the copies; without one it is gone before they are made.
     const [activations, working] =
-      copies > LARGE_UPDATE
+      copies > LARGE_UPDATE_BYTES
         ? [peakBytes, Math.max(peakBytes, copies)]
         : [ARENA * peakBytes, ARENA * peakBytes + copies];
     // A batch is there twice: here, and on the device.

@@ -4,6 +4,7 @@
 
 import { type Graph, type Node, readers, results, type Value } from "../graph.js";
 import { findKernel } from "../kernel.js";
+import { rangesOf } from "../ranges.js";
 import { inOrder, type LaneNode } from "./order.js";
 import { bytesOf, freshIds } from "./rewrite.js";
 
@@ -32,7 +33,7 @@ export function splitRows(graph: Graph, laneBytes: number = LANE_BYTES): Graph {
     const cuts = backward && !inLanes ? cutAgain : parts;
     const known = cuts.get(value.id);
     if (known) return known;
-    const made = ranges(value.shape[0]!, size).map(([from, to], lane) => {
+    const made = rangesOf(value.shape[0]!, size).map(([from, to], lane) => {
       const output = part(value, to - from);
       const rest = value.shape.slice(1);
       const attrs = { begin: [from, ...rest.map(() => 0)], size: [to - from, ...rest] };
@@ -60,7 +61,7 @@ export function splitRows(graph: Graph, laneBytes: number = LANE_BYTES): Graph {
     const kernel = findKernel(node.kernel, node.scope);
     const sums = kernel.sumsRows?.(node);
     const operands = sums ?? kernel.rows!(node)!;
-    const count = ranges(rowsOf(node, operands), size).length;
+    const count = rangesOf(rowsOf(node, operands), size).length;
     for (const [name, input] of Object.entries(node.inputs)) {
       if (!operands.includes(name) && split.has(plan.made.get(input.id)!)) join(input, index);
     }
@@ -72,7 +73,7 @@ export function splitRows(graph: Graph, laneBytes: number = LANE_BYTES): Graph {
     });
     if (sums) accumulate(node, lanes, fresh, (made, lane) => push(made, index, lane));
     else {
-      const rows = ranges(rowsOf(node, operands), size);
+      const rows = rangesOf(rowsOf(node, operands), size);
       const outputs = node.outputs.map((output) => rows.map(([from, to]) => part(output, to - from)));
       for (const [i, output] of node.outputs.entries()) parts.set(output.id, outputs[i]!);
       lanes.forEach((inputs, lane) => {
@@ -110,10 +111,6 @@ function accumulate(
 
 function rowsOf(node: Node, operands: readonly string[]): number {
   return node.inputs[operands[0]!]!.shape[0]!;
-}
-
-function ranges(rows: number, size: number): [from: number, to: number][] {
-  return Array.from({ length: Math.ceil(rows / size) }, (_, i) => [i * size, Math.min(rows, (i + 1) * size)]);
 }
 
 /** Which nodes are computed in lanes, and how many samples a lane has; undefined where nothing is large enough. */

@@ -1,6 +1,6 @@
 // What passes share: replacing values by others throughout a graph.
 
-import type { Graph, Node, Value } from "../graph.js";
+import { type Graph, type Node, sizeOf, type Value } from "../graph.js";
 
 /** The inputs of a node with every value replaced. */
 export function mapInputs(node: Node, map: (value: Value) => Value): Node {
@@ -37,7 +37,7 @@ export function producers(graph: Graph): Map<number, Node> {
 }
 
 export function bytesOf(value: Value): number {
-  return 4 * value.shape.reduce((product, dimension) => product * dimension, 1);
+  return 4 * sizeOf(value.shape);
 }
 
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {
