@@ -2,7 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { compile, gradients, linear, Parameter, relu, useEngine } from "../../src/index.js";
+import { compile, gradients, linear, Parameter, relu, structureChanged, useEngine } from "../../src/index.js";
 import { numbers } from "../support/graphs.js";
 
 const [up, down] = [
@@ -71,6 +71,10 @@ describe("PEFT_DEBUG", () => {
       for (let i = 0; i < 2; i++) (await run(x)).dispose();
       expect(printed).toHaveBeenCalledTimes(1);
       expect(printed.mock.calls[0]![0]).toMatch(/^\[peft\] \d+ nodes traced/);
+      // It is made again after a model has changed.
+      structureChanged();
+      (await run(x)).dispose();
+      expect(printed).toHaveBeenCalledTimes(2);
     } finally {
       vi.unstubAllEnvs();
       printed.mockRestore();
