@@ -1,7 +1,8 @@
 // What every host model is: a module over named inputs that can be called from outside, where it is compiled by itself.
 
 import type * as tf from "@tensorflow/tfjs";
-import { type Argument, type CompiledFunction, compile, type Parameter } from "../engine/index.js";
+import { type ByName, compileByName } from "../engine/compileByName.js";
+import type { Argument, Parameter } from "../engine/index.js";
 import { Module, namedParameters } from "../nn/index.js";
 import { saveModel } from "./loading.js";
 import { type NameTable, SAME_NAMES } from "./names.js";
@@ -97,21 +98,12 @@ export abstract class HostModel extends Module implements Trainable {
   }
 }
 
-const calls = new WeakMap<Trainable, Map<string, CompiledFunction<{ logits: tf.Tensor }>>>();
+const calls = new WeakMap<Trainable, ByName<{ logits: tf.Tensor }>>();
 
 /** Runs a model's forward pass on the engine. */
 export function run(model: Trainable, inputs: ModelArguments): Promise<{ logits: tf.Tensor }> {
   const names = Object.keys(inputs).sort();
-  const known = calls.get(model) ?? new Map<string, CompiledFunction<{ logits: tf.Tensor }>>();
-  calls.set(model, known);
-  const key = names.join();
-  let call = known.get(key);
-  if (!call) {
-    call = compile((...tensors) => {
-      const { logits } = model.forward(Object.fromEntries(names.map((name, i) => [name, tensors[i]!])));
-      return { logits };
-    });
-    known.set(key, call);
-  }
-  return call(...names.map((name) => inputs[name]!));
+  const byName = calls.get(model) ?? compileByName((batch) => ({ logits: model.forward(batch).logits }));
+  calls.set(model, byName);
+  return byName(names)(...names.map((name) => inputs[name]!));
 }

@@ -3,6 +3,7 @@
 // means over what the weights count.
 
 import * as tf from "@tensorflow/tfjs";
+import { type ByName, compileByName } from "../engine/compileByName.js";
 import { type CompiledFunction, compile, Parameter } from "../engine/index.js";
 import { PeftError } from "../errors.js";
 import type { HostArray } from "../hostArray.js";
@@ -24,7 +25,7 @@ export class Accumulation {
   readonly #accumulators: readonly Parameter[];
   /** What the method had counted before the batch at work. */
   readonly #before: readonly Parameter[];
-  readonly #adding = new Map<string, CompiledFunction<tf.Tensor>>();
+  readonly #add: ByName<tf.Tensor>;
   readonly #apply: CompiledFunction<tf.Tensor>;
 
   constructor(
@@ -36,6 +37,7 @@ export class Accumulation {
       Parameter.zeros(parameter.shape, { name: `accumulated.${name}` }),
     );
     this.#before = methodCounts(model).map(({ name, shape, dtype }) => Parameter.zeros(shape, { name, dtype }));
+    this.#add = compileByName((batch, control) => this.#addBatch(batch, control!));
     this.#apply = compile((given, mean) => this.#update(given!, mean!));
   }
 
@@ -72,17 +74,6 @@ export class Accumulation {
    */
   #seed(seed: number, index: number): number {
     return index === 0 || this.model.hooks?.updateScope ? seed : hash(seed, index);
-  }
-
-  #add(names: readonly string[]): CompiledFunction<tf.Tensor> {
-    const known = this.#adding.get(names.join());
-    if (known) return known;
-    const made = compile((...tensors) => {
-      const batch = Object.fromEntries(names.map((name, i) => [name, tensors[i]!]));
-      return this.#addBatch(batch, tensors[names.length]!);
-    });
-    this.#adding.set(names.join(), made);
-    return made;
   }
 
   /** @param control [weight, 1 unless it is the step's first batch, 1 if it is its last] */

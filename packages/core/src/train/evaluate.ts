@@ -2,7 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import type { Batch, BatchSource } from "../data/index.js";
-import { type CompiledFunction, compile } from "../engine/index.js";
+import { type ByName, compileByName } from "../engine/compileByName.js";
 import type { ModelInputs, ModelOutput } from "../models/index.js";
 import type { Metric } from "./metrics.js";
 import type { TrainableModel } from "./model.js";
@@ -26,12 +26,11 @@ export interface EvaluateOptions {
 }
 
 /** [loss, number of right answers or NaN], then what each metric adds. */
-type Evaluation = CompiledFunction<tf.Tensor[]>;
+type Evaluation = ByName<tf.Tensor[]>;
 
 interface Made {
-  readonly names: string;
   readonly metrics: readonly Metric[];
-  readonly call: Evaluation;
+  readonly evaluation: Evaluation;
 }
 
 const calls = new WeakMap<TrainableModel, Made[]>();
@@ -50,13 +49,14 @@ export async function evaluate(
   const { hooks } = model;
   let [loss, weight, correct, examples] = [0, 0, 0, 0];
   const sums: Float64Array[] = [];
+  const evaluation = evaluationOf(model, metrics);
   await hooks?.beforeEvaluation?.();
   try {
     for await (const batch of source.batches(0, { start: 0, signal })) {
       signal?.throwIfAborted();
       const { inputs, size } = batch;
       const names = Object.keys(inputs).sort();
-      const results = await evaluation(model, names, metrics)(...names.map((name) => inputs[name]!));
+      const results = await evaluation(names)(...names.map((name) => inputs[name]!));
       const [base, ...added] = await Promise.all(results.map((tensor) => tensor.data()));
       tf.dispose(results);
       const share = batchWeight(batch);
@@ -80,21 +80,20 @@ function plus(sums: Float64Array | undefined, numbers: ArrayLike<number>): Float
   return total;
 }
 
-/** A compiled function over a batch, made once for a model and its metrics. */
-function evaluation(model: TrainableModel, names: readonly string[], metrics: readonly Metric[]): Evaluation {
+/** The compiled functions over batches, made once for a model and its metrics. */
+function evaluationOf(model: TrainableModel, metrics: readonly Metric[]): Evaluation {
   const made = calls.get(model) ?? [];
   calls.set(model, made);
   const same = (other: readonly Metric[]) => other.length === metrics.length && other.every((m, i) => m === metrics[i]);
-  const known = made.find((one) => one.names === names.join() && same(one.metrics));
-  if (known) return known.call;
-  const call = compile((...tensors) => {
-    const batch = Object.fromEntries(names.map((name, i) => [name, tensors[i]!]));
+  const known = made.find((one) => same(one.metrics));
+  if (known) return known.evaluation;
+  const evaluation = compileByName((batch) => {
     const output = model.forward(batch);
     const base = tf.stack([tf.reshape(model.loss(output, batch), []), countCorrect(output, batch)]);
     return [base, ...metrics.map((metric) => metric.sums(output, batch))];
   });
-  made.push({ names: names.join(), metrics, call });
-  return call;
+  made.push({ metrics, evaluation });
+  return evaluation;
 }
 
 function countCorrect({ logits }: ModelOutput, { labels }: ModelInputs): tf.Tensor {

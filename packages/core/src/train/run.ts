@@ -18,7 +18,6 @@ import {
 import { EpochBatches } from "./epochBatches.js";
 import { evaluate, type Metrics } from "./evaluate.js";
 import type { TrainingEvent } from "./events.js";
-import { fingerprintOf } from "./fingerprint.js";
 import type { TrainableModel } from "./model.js";
 import { StepRate } from "./rate.js";
 import { aborted, diverged, isAbort, isDivergence } from "./runErrors.js";
@@ -34,6 +33,7 @@ export class Run {
   /** Where the best evaluation's parameters are, if they are wanted at the end. */
   #best: string | Map<string, ParameterData> | undefined;
   #epoch: EpochBatches | undefined;
+  /** Of the training data, if the source tells one. */
   #fingerprint: Promise<string | null> | undefined;
   /** Progress at the last checkpoint. */
   #saved: Progress | undefined;
@@ -236,7 +236,7 @@ export class Run {
 
   async #agreement(): Promise<Agreement> {
     const { seed, batchesPerEpoch, accumulate, train } = this.settings;
-    this.#fingerprint ??= fingerprintOf(train);
+    this.#fingerprint ??= train.fingerprint?.() ?? Promise.resolve(null);
     return { seed, batchesPerEpoch, accumulate, optimizer: this.#step.optimizer, data: await this.#fingerprint };
   }
 

@@ -2,7 +2,8 @@
 // batches is accumulation.ts.
 
 import * as tf from "@tensorflow/tfjs";
-import { type CompiledFunction, compile, type Explanation, type Parameter, type Spec } from "../engine/index.js";
+import { compileByName } from "../engine/compileByName.js";
+import type { Explanation, Parameter, Spec } from "../engine/index.js";
 import type { HostArray } from "../hostArray.js";
 import { select } from "../ops/index.js";
 import { Accumulation, type WeightedBatch } from "./accumulation.js";
@@ -71,17 +72,7 @@ export interface TrainingStep {
 export function trainingStep(model: TrainableModel, options: TrainingStepOptions): TrainingStep {
   const plan = planOf(model, options);
   const { trained } = plan;
-  const steps = new Map<string, CompiledFunction<tf.Tensor>>();
-  const stepOver = (names: readonly string[]): CompiledFunction<tf.Tensor> => {
-    const known = steps.get(names.join());
-    if (known) return known;
-    const made = compile((...tensors) => {
-      const batch = Object.fromEntries(names.map((name, i) => [name, tensors[i]!]));
-      return step(model, options, plan, batch, tensors[names.length]!);
-    });
-    steps.set(names.join(), made);
-    return made;
-  };
+  const stepOver = compileByName((batch, given) => step(model, options, plan, batch, given!));
   const averaged = trained.flatMap(({ name, parameter, average }) => (average ? [{ name, parameter, average }] : []));
   const swap = exchange(averaged);
   let accumulation: Accumulation | undefined;
