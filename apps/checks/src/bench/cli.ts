@@ -8,7 +8,7 @@ import { foresee, formatForeseen } from "./foreseen.js";
 import { formatBench, resultRow } from "./format.js";
 import { alternate, LEAST_PAIRS } from "./pairs.js";
 import { oursCommand, torchCommand } from "./sides.js";
-import { foreseenRows, suites } from "./suites.js";
+import { suites, trainingRows } from "./suites.js";
 
 interface Options {
   json?: true;
@@ -35,7 +35,7 @@ process.on("exit", () => checkpoint.removeNow());
 await bench(program.args[0]!, program.opts<Options>());
 
 async function benchMemory(options: Options): Promise<void> {
-  const known = foreseenRows();
+  const known = trainingRows().map(({ name }) => name);
   const names = options.only === undefined ? known : known.filter((name) => name === options.only);
   if (names.length === 0) {
     return program.error(`error: no row "${options.only}" in ${MEMORY}; there are: ${list(known)}`);

@@ -6,12 +6,6 @@
  */
 export type RowKind = "step" | "first" | "load";
 
-/** Rows of suite `engine` whose peak memory is foreseen: whole training steps of a model. */
-export function foreseenRows(): string[] {
-  const trained = /^(vit-[sb]-(adapter|checkpointed|lora|probe|full)|roberta|t5)-/;
-  return engineRows().flatMap(({ name }) => (trained.test(name) ? [name] : []));
-}
-
 export interface BenchRow {
   /** Also the argument that both sides get: it says which model, method and batch to run. */
   name: string;
@@ -27,14 +21,12 @@ export interface BenchRow {
 /** Suites by name. Suite `NAME` has its sides in `src/sides/NAME.ts` and `reference/bench/NAME.py`. */
 export const suites: ReadonlyMap<string, BenchRow[]> = new Map([["engine", engineRows()]]);
 
-/** Whole training steps: forward, backward, clipping, AdamW; and parts of models, forward and backward. */
-function engineRows(): BenchRow[] {
-  const row = (name: string, kind: RowKind, targetTime: number | null, targetMemory: number | null): BenchRow => ({
-    name,
-    kind,
-    targetTime,
-    targetMemory,
-  });
+function row(name: string, kind: RowKind, targetTime: number | null, targetMemory: number | null): BenchRow {
+  return { name, kind, targetTime, targetMemory };
+}
+
+/** Whole training steps of models: forward, backward, clipping, AdamW. `pnpm bench memory` foresees their peak memory. */
+export function trainingRows(): BenchRow[] {
   return [
     row("vit-s-adapter-b4", "step", 0.6, 0.85),
     row("vit-s-adapter-b16", "step", 0.6, 0.85),
@@ -43,14 +35,21 @@ function engineRows(): BenchRow[] {
     // Checkpointed here, not there.
     row("vit-b-checkpointed-b16", "step", 0.6, 0.55),
     row("vit-b-lora-b16", "step", 0.6, 0.85),
-    // What dropout adds to a step, in seconds.
-    row("vit-b-dropout-b4", "step", 1, null),
     row("vit-b-probe-b16", "step", 0.7, 1),
     row("vit-b-full-b4", "step", 0.8, 1),
-    row("sd-blocks", "step", 0.9, 1),
-    row("attention-4096", "step", 1, 1),
     row("roberta-lora-b8", "step", 0.7, null),
     row("t5-lora-b4", "step", 0.7, null),
+  ];
+}
+
+/** The training rows; parts of models, forward and backward; the first step and the loading of a model. */
+function engineRows(): BenchRow[] {
+  return [
+    ...trainingRows(),
+    // What dropout adds to a step, in seconds.
+    row("vit-b-dropout-b4", "step", 1, null),
+    row("sd-blocks", "step", 0.9, 1),
+    row("attention-4096", "step", 1, 1),
     row("vit-b-first", "first", 1, null),
     { ...row("vit-b-load", "step", 1, 1), checkpoint: true },
     // For information: the same with every number brought to where it is computed with, since both loaders are lazy.

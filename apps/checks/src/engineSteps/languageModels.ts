@@ -1,7 +1,6 @@
 // Language models of the size of RoBERTa-base and T5-base with LoRA on their queries and values: the layers alone, with random
 // weights, as the models of transformers have them that reference/bench/language_models.py trains.
 import {
-  adamW,
   attention,
   causalMask,
   Embedding,
@@ -21,12 +20,11 @@ import {
   RMSNorm,
   relu,
   softmaxCrossEntropy,
-  type TrainingStepOptions,
   trainingStep,
 } from "@peft/core";
 import * as tf from "@tensorflow/tfjs";
 import { serve } from "../sides/protocol.js";
-import { noise } from "./noise.js";
+import { fill, OPTIONS, runStep } from "./training.js";
 
 const [WIDTH, INNER, HEADS, LAYERS] = [768, 3072, 12, 12];
 const CLASSES = 2;
@@ -245,23 +243,14 @@ export function isLanguageModel(name: string): name is keyof typeof MODELS {
   return name in MODELS;
 }
 
-const OPTIONS: TrainingStepOptions = { optimizer: adamW(), weightDecay: 0.01, clipNorm: 1 };
-
 export async function serveLanguageModel(name: keyof typeof MODELS): Promise<void> {
   const { host, targets, batch } = MODELS[name];
   await serve({
     async setup() {
-      const bare = host();
-      for (const parameter of bare.parameters().values()) {
-        if (parameter.shape.length > 1) parameter.adopt(noise(parameter.size));
-      }
-      const model = getPeftModel(bare, new LoraConfig({ r: 8, loraAlpha: 8, targetModules: targets }));
+      const model = getPeftModel(fill(host()), new LoraConfig({ r: 8, loraAlpha: 8, targetModules: targets }));
       return { model, step: trainingStep(model, OPTIONS), inputs: batch(), steps: 0 };
     },
     estimate: ({ model, inputs }) => estimateMemory(model, inputs, OPTIONS).total,
-    async step(state) {
-      const { loss } = await state.step.run(state.inputs, { learningRate: 1e-3, seed: 0, step: state.steps++ });
-      if (!Number.isFinite(loss)) throw new Error(`the loss is ${loss}`);
-    },
+    step: (state) => runStep(state.step, state.inputs, state.steps++),
   });
 }

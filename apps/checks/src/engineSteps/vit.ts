@@ -1,6 +1,5 @@
 // Whole training steps of vision transformers with random weights, and loading one.
 import {
-  adamW,
   BottleneckConfig,
   estimateMemory,
   FullConfig,
@@ -10,14 +9,12 @@ import {
   type PeftConfig,
   type PeftModel,
   parseViTConfig,
-  type TrainingStep,
-  type TrainingStepOptions,
   trainingStep,
   useEngine,
   ViTForImageClassification,
 } from "@peft/core";
 import { serve } from "../sides/protocol.js";
-import { noise } from "./noise.js";
+import { fill, OPTIONS, runStep } from "./training.js";
 
 const CLASSES = 10;
 const SIZES = {
@@ -42,10 +39,9 @@ export async function serveTraining(name: string): Promise<void> {
   ];
   await serve({
     async setup() {
-      const { model, options } = adapted(size, method);
-      const checkpointed = { ...options, gradientCheckpointing: method === "checkpointed" };
-      const step = trainingStep(model, checkpointed);
-      return { model, options: checkpointed, step, inputs: batchOf(Number(batch)), steps: 0 };
+      const model = adapted(size, method);
+      const options = { ...OPTIONS, gradientCheckpointing: method === "checkpointed" };
+      return { model, options, step: trainingStep(model, options), inputs: batchOf(Number(batch)), steps: 0 };
     },
     step: (state) => runStep(state.step, state.inputs, state.steps++),
     estimate: ({ model, options, inputs }) => estimateMemory(model, inputs, options).total,
@@ -56,10 +52,7 @@ export async function serveTraining(name: string): Promise<void> {
 export async function serveDropout(): Promise<void> {
   await serve({
     async setup() {
-      const steps = [DROPOUT, 0].map((rate) => {
-        const { model, options } = adapted("b", "adapter", rate);
-        return trainingStep(model, options);
-      });
+      const steps = [DROPOUT, 0].map((rate) => trainingStep(adapted("b", "adapter", rate), OPTIONS));
       return { steps, inputs: batchOf(4), count: 0 };
     },
     async step(state) {
@@ -77,20 +70,10 @@ export async function serveDropout(): Promise<void> {
 
 const DROPOUT = 0.1;
 
-function adapted(size: "s" | "b", method: string, dropout = 0): { model: PeftModel; options: TrainingStepOptions } {
+function adapted(size: "s" | "b", method: string, dropout = 0): PeftModel {
   const id2label = Object.fromEntries(Array.from({ length: CLASSES }, (_, i) => [String(i), `class ${i}`]));
   const config = parseViTConfig({ ...SIZES[size], id2label, hidden_dropout_prob: dropout }, "vit");
-  const host = new ViTForImageClassification(config);
-  // Made here as in PyTorch, not at the first step; ones and zeros stay as they are, being cheap.
-  for (const parameter of host.parameters().values())
-    if (parameter.shape.length > 1) parameter.adopt(noise(parameter.size));
-  const model = getPeftModel(host, METHODS[method]!());
-  return { model, options: { optimizer: adamW(), weightDecay: 0.01, clipNorm: 1 } };
-}
-
-async function runStep(step: TrainingStep, inputs: ReturnType<typeof batchOf>, count: number): Promise<void> {
-  const { loss } = await step.run(inputs, { learningRate: 1e-3, seed: 0, step: count });
-  if (!Number.isFinite(loss)) throw new Error(`the loss is ${loss}`);
+  return getPeftModel(fill(new ViTForImageClassification(config)), METHODS[method]!());
 }
 
 function batchOf(size: number) {
