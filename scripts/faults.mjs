@@ -1,23 +1,13 @@
 // `pnpm test:faults`: what can go wrong around a training run, one line a fault, and one that adds up.
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { countTests, summaryLines } from "./tests.mjs";
-import { build, install, requireNode, root, runQuietly } from "./workspace.mjs";
-
-const report = join(root, ".reports", "faults.json");
+import { runVitest } from "./vitest.mjs";
+import { build, install, requireNode, runQuietly } from "./workspace.mjs";
 
 requireNode();
 await install();
 await build(["@peft/core..."]);
-mkdirSync(join(root, ".reports"), { recursive: true });
-rmSync(report, { force: true });
-
-const vitest = [join(root, "node_modules/vitest/vitest.mjs"), "run", "--project", "@peft/core", "test/faults"];
-const { code, output } = await runQuietly([
-  process.execPath,
-  [...vitest, "--reporter=json", `--outputFile.json=${report}`],
-]);
-const reports = existsSync(report) ? [JSON.parse(readFileSync(report, "utf8"))] : [];
+const { result, reports } = await runVitest("faults", ["--project", "@peft/core", "test/faults"], runQuietly);
+const { code, output } = result;
 const tests = reports.flatMap(({ testResults }) => testResults.flatMap(({ assertionResults }) => assertionResults));
 for (const { status, fullName, failureMessages } of tests) {
   const word = status === "passed" ? "ok     " : status === "failed" ? "FAILED " : "skipped";

@@ -1,24 +1,14 @@
 // `npm test`: every suite of the workspace, from a fresh clone with Node and npm alone. `--filter PACKAGE` runs
 // one package's; other arguments go to vitest.
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { countTests, summaryLines } from "./tests.mjs";
-import { build, install, requireNode, root, runForeground } from "./workspace.mjs";
-
-const report = join(root, ".reports", "tests.json");
+import { runVitest } from "./vitest.mjs";
+import { build, install, requireNode, runForeground } from "./workspace.mjs";
 
 requireNode();
 await install();
 await build();
-mkdirSync(join(root, ".reports"), { recursive: true });
-rmSync(report, { force: true });
-
-// Not through pnpm: a Ctrl-C must reach vitest itself.
-const vitest = [join(root, "node_modules/vitest/vitest.mjs"), "run"];
-const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
 const args = process.argv.slice(2).map((argument) => (argument === "--filter" ? "--project" : argument));
-const code = await runForeground([process.execPath, [...vitest, ...reporters, ...args]]);
-const reports = existsSync(report) ? [JSON.parse(readFileSync(report, "utf8"))] : [];
+const { result: code, reports } = await runVitest("tests", ["--reporter=default", ...args], runForeground);
 const count = countTests(reports);
 const ran = count.passed + count.failed > 0;
 if (!ran) console.log("No test ran.");
