@@ -20,15 +20,3 @@ export function checkpoint<T>(body: () => T): T {
     recorder.block = undefined;
   }
 }
-
-/** Runs the body with the blocks of models checkpointed. */
-export function inCheckpointing<T>(body: () => T): T {
-  const state = engineState();
-  const before = state.checkpointing;
-  state.checkpointing = true;
-  try {
-    return body();
-  } finally {
-    state.checkpointing = before;
-  }
-}

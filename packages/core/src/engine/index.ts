@@ -2,7 +2,7 @@
 
 import "./kernels/index.js";
 
-export { checkpoint, inCheckpointing } from "./checkpoint.js";
+export { checkpoint } from "./checkpoint.js";
 export {
   type CompiledEngineOptions,
   type CompiledFunction,
@@ -18,4 +18,4 @@ export { type ExplainedNode, Explanation, type Stage } from "./explain.js";
 export { gradients } from "./gradients.js";
 export type { DType, Spec } from "./graph.js";
 export { Parameter, type ParameterData } from "./parameter.js";
-export { inTraining, inVariant, isTraining, structureChanged, variants } from "./state.js";
+export { inCheckpointing, inTraining, inVariant, isTraining, structureChanged, variants } from "./state.js";

@@ -37,13 +37,22 @@ export function isTraining(): boolean {
 
 /** Runs the body of a training step: dropout and its like are live inside. */
 export function inTraining<T>(body: () => T): T {
+  return during("training", body);
+}
+
+/** Runs the body with the blocks of models checkpointed. */
+export function inCheckpointing<T>(body: () => T): T {
+  return during("checkpointing", body);
+}
+
+function during<T>(flag: "training" | "checkpointing", body: () => T): T {
   const state = engineState();
-  const before = state.training;
-  state.training = true;
+  const before = state[flag];
+  state[flag] = true;
   try {
     return body();
   } finally {
-    state.training = before;
+    state[flag] = before;
   }
 }
 
