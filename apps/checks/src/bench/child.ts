@@ -51,10 +51,10 @@ export class Side {
     }
   }
 
-  /** Runs one step; its seconds as the side itself measured them, which may be a difference and below 0. */
+  /** Runs one step; its seconds as the side itself measured them. */
   async step(): Promise<number> {
     this.#child.send("step");
-    return this.#child.number(await this.#child.next(), "time_s", Number.NEGATIVE_INFINITY);
+    return this.#child.number(await this.#child.next(), "time_s");
   }
 
   /** Ends the process; its peak memory in MB. */
@@ -118,9 +118,9 @@ class Lines {
     });
   }
 
-  number(message: Record<string, unknown>, key: string, least = 0): number {
+  number(message: Record<string, unknown>, key: string): number {
     const value = message[key];
-    if (typeof value === "number" && Number.isFinite(value) && value >= least) return value;
+    if (typeof value === "number" && Number.isFinite(value) && value >= 0) return value;
     throw this.complaint(`expected a number "${key}", got ${JSON.stringify(message)}`);
   }
 

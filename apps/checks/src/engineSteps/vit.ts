@@ -21,9 +21,10 @@ const SIZES = {
   s: { hidden_size: 384, num_attention_heads: 6, intermediate_size: 1536 },
   b: { hidden_size: 768, num_attention_heads: 12, intermediate_size: 3072 },
 };
-/** As reference/bench/engine.py has them: adapters with GELU and without dropout, on a host without dropout. */
+/** As reference/bench/engine.py has them: adapters with GELU and without dropout, on a host that has some in row `dropout` alone. */
 const METHODS: Record<string, () => PeftConfig> = {
   checkpointed: () => METHODS.adapter!(),
+  dropout: () => METHODS.adapter!(),
   adapter: () => new BottleneckConfig({ bottleneck: 64, activation: "gelu", dropout: 0 }),
   lora: () => new LoraConfig({ r: 8, loraAlpha: 8, targetModules: ["query", "value"] }),
   probe: () => new LinearProbeConfig(),
@@ -48,31 +49,12 @@ export async function serveTraining(name: string): Promise<void> {
   });
 }
 
-/** What dropout on every residual branch adds to a step: the same step with and without it, one after the other. */
-export async function serveDropout(): Promise<void> {
-  await serve({
-    async setup() {
-      const steps = [DROPOUT, 0].map((rate) => trainingStep(adapted("b", "adapter", rate), OPTIONS));
-      return { steps, inputs: batchOf(4), count: 0 };
-    },
-    async step(state) {
-      const count = state.count++;
-      const times = [0, 0];
-      for (const [i, step] of state.steps.entries()) {
-        const start = performance.now();
-        await runStep(step, state.inputs, count);
-        times[i] = (performance.now() - start) / 1000;
-      }
-      return times[0]! - times[1]!;
-    },
-  });
-}
-
-const DROPOUT = 0.1;
-
-function adapted(size: "s" | "b", method: string, dropout = 0): PeftModel {
+function adapted(size: "s" | "b", method: string): PeftModel {
   const id2label = Object.fromEntries(Array.from({ length: CLASSES }, (_, i) => [String(i), `class ${i}`]));
-  const config = parseViTConfig({ ...SIZES[size], id2label, hidden_dropout_prob: dropout }, "vit");
+  const config = parseViTConfig(
+    { ...SIZES[size], id2label, hidden_dropout_prob: method === "dropout" ? 0.1 : 0 },
+    "vit",
+  );
   return getPeftModel(fill(new ViTForImageClassification(config)), METHODS[method]!());
 }
 

@@ -2,12 +2,11 @@
 import { parseArgs } from "node:util";
 import { isLanguageModel, serveLanguageModel } from "../engineSteps/languageModels.js";
 import { isPart, serveParts } from "../engineSteps/parts.js";
-import { serveDropout, serveLoading, serveTraining } from "../engineSteps/vit.js";
+import { serveLoading, serveTraining } from "../engineSteps/vit.js";
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { checkpoint: { type: "string" } } });
 const row = positionals[0]!;
 if (isPart(row)) await serveParts(row);
 else if (isLanguageModel(row)) await serveLanguageModel(row);
 else if (row.startsWith("vit-b-load")) await serveLoading(values.checkpoint!, row.endsWith("read"));
-else if (row === "vit-b-dropout-b4") await serveDropout();
 else await serveTraining(row === "vit-b-first" ? "vit-b-adapter-b4" : row);

@@ -5,10 +5,7 @@ import { peakMemoryMb } from "@peft/machine";
 export interface Served<Model> {
   /** Reads the model and whatever a step needs. Its time is `load_s`. */
   setup(): Promise<Model>;
-  /**
-   * One whole step, finished when its promise is. Left out on a row that only loads. The seconds that count are its own,
-   * unless it resolves to a number, which is then the seconds.
-   */
+  /** One whole step, finished when its promise is. Left out on a row that only loads. */
   step?: (model: Model) => Promise<unknown>;
   /** The process's peak memory as it is foreseen before the first step, in bytes. */
   estimate?: (model: Model) => number;
@@ -23,8 +20,7 @@ export async function serve<Model>({ setup, step, estimate }: Served<Model>): Pr
   for await (const line of createInterface({ input: process.stdin })) {
     if (line === "quit") break;
     if (line !== "step" || !step) throw new Error(`this side does not know the line ${JSON.stringify(line)}`);
-    const [own, whole] = await timed(() => step(model));
-    say({ time_s: typeof own === "number" ? own : whole });
+    say({ time_s: (await timed(() => step(model)))[1] });
   }
   say({ peak_mb: peakMemoryMb() });
   // A worker thread of the engine, or standard input, would keep the process.
