@@ -112,7 +112,7 @@ export interface Margins {
  * What stands in a margin: one colour, the nearest pixel, or the picture mirrored, without (`reflect`) or with
  * (`symmetric`) its outermost pixels repeated.
  */
-export type PadMode = "constant" | "edge" | "reflect" | "symmetric";
+export type ImagePadMode = "constant" | "edge" | "reflect" | "symmetric";
 
 /**
  * A picture with margins, as torchvision's `pad` of a PIL picture makes them (NumPy's modes of the same names).
@@ -120,7 +120,12 @@ export type PadMode = "constant" | "edge" | "reflect" | "symmetric";
  * @param fill the colour of mode `constant`
  * @throws PeftError ARGUMENT_INVALID for a margin that is negative or not whole
  */
-export function pad(image: RgbImage, margins: Margins, mode: PadMode = "constant", fill: Rgb = [0, 0, 0]): RgbImage {
+export function pad(
+  image: RgbImage,
+  margins: Margins,
+  mode: ImagePadMode = "constant",
+  fill: Rgb = [0, 0, 0],
+): RgbImage {
   const { left, top, right, bottom } = margins;
   if (![left, top, right, bottom].every((margin) => Number.isInteger(margin) && margin >= 0)) {
     throw new PeftError(
@@ -143,7 +148,7 @@ export function pad(image: RgbImage, margins: Margins, mode: PadMode = "constant
 }
 
 /** For each position of a padded axis the position that it shows; -1 for none. */
-function sourcesOf(size: number, before: number, after: number, mode: PadMode): Int32Array {
+function sourcesOf(size: number, before: number, after: number, mode: ImagePadMode): Int32Array {
   return Int32Array.from({ length: before + size + after }, (_, i) => {
     const position = i - before;
     if (position >= 0 && position < size) return position;

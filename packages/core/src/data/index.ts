@@ -31,8 +31,8 @@ export {
   crop,
   flipHorizontal,
   flipVertical,
+  type ImagePadMode,
   type Margins,
-  type PadMode,
   resizeShortestEdge,
   type Size,
 } from "./geometry.js";

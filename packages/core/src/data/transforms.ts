@@ -11,8 +11,8 @@ import {
   crop,
   flipHorizontal,
   flipVertical,
+  type ImagePadMode,
   type Margins,
-  type PadMode,
   pad,
   resizeShortestEdge,
   type Size,
@@ -52,7 +52,7 @@ export function centerCropTo(size: Size, rule?: CenterRule): Transform {
 }
 
 /** `pad` as a transform; before `randomCrop`, the augmentation that is usual for CIFAR. */
-export function padBy(margins: Margins, mode?: PadMode, fill?: Rgb): Transform {
+export function padBy(margins: Margins, mode?: ImagePadMode, fill?: Rgb): Transform {
   return (image) => pad(image, margins, mode, fill);
 }
 

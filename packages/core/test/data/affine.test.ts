@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type AffineFilter, type AffineMatrix, rotate, transformAffine } from "../../src/data/affine.js";
-import { flipVertical, type PadMode, pad } from "../../src/data/geometry.js";
+import { flipVertical, type ImagePadMode, pad } from "../../src/data/geometry.js";
 import type { Rgb } from "../../src/data/image.js";
 import { casesOf, differences, pictureOf, readFixture } from "./fixtures.js";
 
@@ -13,7 +13,7 @@ interface Case {
   filter: AffineFilter;
   fill: Rgb;
   margins: [number, number, number, number];
-  mode: PadMode;
+  mode: ImagePadMode;
 }
 
 const fixture = readFixture("augmentations/geometry.safetensors");
