@@ -43,7 +43,7 @@ export interface Mix {
 }
 
 /**
- * Mixes batches. `labels` become float32 [size, classes]; the model's loss must take targets of that form. The example
+ * Mixes batches. `labels` become float32 [size, classes], which image classifiers take as they take numbers. The example
  * in the middle of a batch of odd size is its own partner.
  *
  * @throws PeftError ARGUMENT_INVALID for settings under which nothing would be mixed or that are out of their range; the

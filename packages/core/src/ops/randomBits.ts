@@ -5,7 +5,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Emitter } from "../engine/emit.js";
 import { sizeOf } from "../engine/graph.js";
 import { defineOp } from "../engine/op.js";
-import { extend } from "../random.js";
+import { extend, FACTORS } from "../random.js";
 
 const WORD = 0x7f4a7c15;
 
@@ -26,16 +26,16 @@ const op = defineOp({
   },
 });
 
-/** `mix` of `random.ts`. */
+/** `mix` of `random.ts`. Divisions cost by far the most: there is one for each half that comes down. */
 function emitMix(e: Emitter, word: string): string {
-  const round = (h: string, factor: string, shift: number): string => {
-    const product = e.op("Mul", [h, factor]);
-    return e.op("Add", [product, e.op("Div", [product, e.word(2 ** shift)])]);
-  };
-  const odd = (h: string): string => e.op("Add", [e.op("Add", [h, h]), e.word(1)]);
-  const first = round(word, e.word(0x9e3779b1), 16);
-  const second = round(first, odd(first), 13);
-  return round(second, odd(second), 16);
+  const half = e.word(2 ** 16);
+  const turned = (h: string, lower = e.op("Div", [h, half])): string => e.op("Add", [e.op("Mul", [h, half]), lower]);
+  const squared = (h: string, odd: number): string =>
+    e.op("Mul", [h, e.op("Add", [e.op("Mul", [h, e.word(2)]), e.word(odd)])]);
+  const first = turned(e.op("Mul", [word, e.word(FACTORS.first)]));
+  const second = turned(squared(first, FACTORS.second));
+  const third = squared(second, FACTORS.third);
+  return turned(third, e.op("Mul", [e.op("Div", [third, half]), e.word(FACTORS.last)]));
 }
 
 /**

@@ -11,6 +11,7 @@ import {
   mean,
   moment,
   normalCdf,
+  poissonTail,
   Z_BOUND,
 } from "./statistics.js";
 
@@ -169,10 +170,13 @@ describe("permutations", () => {
 it("the statistics are right about numbers whose distribution is known", () => {
   expect(normalCdf(1.959963984540054)).toBeCloseTo(0.975, 12);
   expect(normalCdf(-4)).toBeCloseTo(3.167124183311992e-5, 14);
+  expect(poissonTail(12, 4)).toBeCloseTo(9.152e-4, 7);
+  expect(poissonTail(1, 4)).toBeCloseTo(5 * Math.exp(-4), 12);
   expect(largestZBound(1)).toBeCloseTo(Z_BOUND, 1);
   const even = Array.from({ length: 1000 }, (_, i) => (i + 0.5) / 1000);
   expect(kolmogorov(even, (x) => x)).toBeCloseTo(0.0005 * Math.sqrt(1000), 10);
   expect(kolmogorov(even, (x) => x * x)).toBeGreaterThan(KOLMOGOROV_BOUND);
   expect(chiSquareZ([100, 100, 100, 100])).toBeLessThan(-3);
   expect(chiSquareZ([50, 150, 100, 100])).toBeGreaterThan(Z_BOUND);
+  expect(chiSquareZ([80, 120, 100, 100], 0.75)).toBe(chiSquareZ([60, 140, 100, 100]));
 });

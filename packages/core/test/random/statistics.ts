@@ -14,11 +14,14 @@ export function largestZBound(count: number): number {
   return x;
 }
 
-/** Chi square of counts that should all be alike, as a standard normal number, by Wilson and Hilferty. */
-export function chiSquareZ(counts: ArrayLike<number>): number {
+/**
+ * Chi square of counts that should all be alike, as a standard normal number, by Wilson and Hilferty. Where the sample is
+ * a `share` of a finite population, drawn without putting back, counts vary by 1 - share of what they do else.
+ */
+export function chiSquareZ(counts: ArrayLike<number>, share = 0): number {
   const all = Array.from(counts);
   const expected = all.reduce((sum, count) => sum + count, 0) / all.length;
-  const chiSquare = all.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
+  const chiSquare = all.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0) / (1 - share);
   const spread = 2 / (9 * (all.length - 1));
   return (Math.cbrt(chiSquare / (all.length - 1)) - (1 - spread)) / Math.sqrt(spread);
 }
@@ -26,6 +29,16 @@ export function chiSquareZ(counts: ArrayLike<number>): number {
 /** Successes in trials of one probability, as a standard normal number. */
 export function binomialZ(successes: number, trials: number, probability: number): number {
   return (successes - trials * probability) / Math.sqrt(trials * probability * (1 - probability));
+}
+
+/** The probability of so many rare events or more, or of so many or fewer, whichever is less. */
+export function poissonTail(count: number, expected: number): number {
+  let [logTerm, fewer] = [-expected, 0];
+  for (let k = 0; k < count; k++) {
+    fewer += Math.exp(logTerm);
+    logTerm += Math.log(expected / (k + 1));
+  }
+  return Math.min(fewer + Math.exp(logTerm), 1 - fewer);
 }
 
 /** Kolmogorov's limit: P(sqrt(n) D > 2.470) = 2 exp(-2 * 2.470^2) = 1e-5. */

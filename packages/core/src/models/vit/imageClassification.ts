@@ -3,7 +3,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../../errors.js";
 import { type Layer, Linear, nameModules, normal } from "../../nn/index.js";
-import { softmaxCrossEntropy } from "../../ops/index.js";
+import { classificationLoss } from "../classificationLoss.js";
 import { HostModel, type ModelInputs, type ModelOutput } from "../hostModel.js";
 import { loadParameters, openModel } from "../loading.js";
 import type { NameTable } from "../names.js";
@@ -21,7 +21,10 @@ export interface ViTForImageClassificationOptions extends ViTLoadingOptions {
   labels?: readonly string[];
 }
 
-/** Inputs: `pixelValues` [batch, channels, height, width]; for training also `labels` [batch], int32. */
+/**
+ * Inputs: `pixelValues` [batch, channels, height, width]; for training also `labels`, [batch] int32, or the shares of the
+ * classes, [batch, classes] float32.
+ */
 export class ViTForImageClassification extends HostModel {
   readonly config: ViTConfig;
   readonly vit: ViTModel;
@@ -93,8 +96,8 @@ export class ViTForImageClassification extends HostModel {
     return { logits: this.classifier.forward(classToken(output)), hiddenStates: output.hiddenStates };
   }
 
-  /** Cross-entropy with `labels`, the mean over the batch. */
+  /** Cross-entropy with `labels`, the mean over the batch. @throws PeftError SHAPE_MISMATCH for labels of another shape */
   override loss({ logits }: ModelOutput, { labels }: ModelInputs): tf.Tensor {
-    return softmaxCrossEntropy(logits, labels!);
+    return classificationLoss(logits, labels!);
   }
 }
