@@ -1,6 +1,6 @@
 // A bottleneck adapter: down to a few numbers a token, an activation, and up again.
 
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import { type ActivationName, activation, Dropout, kaimingUniform, Layer, LayerNorm, Linear } from "../../nn/index.js";
 
 /** Of the adapter's own norm, whatever the host's. */
