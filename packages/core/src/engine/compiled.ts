@@ -6,7 +6,7 @@ import { PeftError } from "../errors.js";
 import type { HostArray } from "../hostArray.js";
 import type { Device, Feed, Fetch, Handle } from "./device.js";
 import { type DrawRequest, fill, type RandomKey } from "./draw.js";
-import { type Executable, emit } from "./emit.js";
+import { Emitter, type Executable, emit } from "./emit.js";
 import type { Argument, CompiledState, Engine, EngineInfo, Numbers, Outputs } from "./engine.js";
 import type { DType, Spec } from "./graph.js";
 import { Holdings } from "./holdings.js";
@@ -15,6 +15,7 @@ import type { Parameter, ParameterData, Storage } from "./parameter.js";
 import { simplify } from "./simplify/index.js";
 import { engineState, variants } from "./state.js";
 import { trace } from "./trace.js";
+import { WebGpuEmitter } from "./webgpu/emitter.js";
 
 interface Compiled {
   readonly executable: Executable;
@@ -96,7 +97,8 @@ export class CompiledEngine implements Engine {
       template = state.fn(...tensors);
       return flatten(template);
     });
-    const made = { executable: emit(simplify(graph)), template: template!, structure };
+    const emitter = this.info.device === "webgpu" ? new WebGpuEmitter() : new Emitter();
+    const made = { executable: emit(simplify(graph), emitter), template: template!, structure };
     state.cache.set(key, made);
     return made;
   }

@@ -16,7 +16,8 @@ const tensors = new Map<Handle, ort.Tensor>();
 const sessions = new Map<string, ort.InferenceSession>();
 
 const SESSION_OPTIONS: ort.InferenceSession.SessionOptions = {
-  executionProviders: [provider],
+  // In its other layout, NHWC, the WebGPU convolution of 9 channels to 8 is wrong (ONNX Runtime 1.30), and ours is NCHW.
+  executionProviders: [provider === "webgpu" ? { name: provider, preferredLayout: "NCHW" } : provider],
   intraOpNumThreads: threads,
   interOpNumThreads: 1,
   executionMode: "sequential",
