@@ -11,7 +11,7 @@ import {
   LayerNorm,
   Linear,
 } from "@peft/core";
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import { SplitLinear, type SplitLinearOptions } from "./experts.js";
 import type { SplitMode } from "./split.js";
 
