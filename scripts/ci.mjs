@@ -1,8 +1,9 @@
-// What `.ci/run` does: the README's test command, then lint, types, the packed packages as a user gets them, and parity.
-// Ends with one line that adds up the tests and the other checks, each check counting as one.
+// What `.ci/run` does: the README's test command, then lint, types, the packed packages as a user gets them, parity, and
+// conformance. Ends with one line that adds up the tests, the rows of conformance and the other checks, each counting as one.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { useSoftwareDevice } from "./softwareDevice.mjs";
 import { countTests, summaryLines } from "./tests.mjs";
 import { packageFolders, pnpm, requireNode, root, runForeground, runQuietly } from "./workspace.mjs";
 
@@ -10,11 +11,13 @@ const total = { passed: 0, failed: 0, skips: [] };
 const failures = [];
 
 requireNode();
+const noDevice = await useSoftwareDevice();
 await runTests();
 await check("lint", () => succeeds(pnpm(["lint"])));
 await check("types", () => succeeds(pnpm(["types"])));
 await checkPackages();
 await checkParity();
+for (const road of ["compiled:cpu", "eager:cpu", "compiled:webgpu"]) await checkConformance(road);
 for (const name of failures) console.log(`failed: ${name}`);
 for (const line of summaryLines(total)) console.log(line);
 process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
@@ -114,6 +117,32 @@ async function checkParity() {
   await check(`parity: ${rows.length} rows`, async () => {
     if (missed.length > 0 || code !== 0) throw new Error(missed.map((row) => JSON.stringify(row)).join("\n") || output);
   });
+}
+
+async function checkConformance(road) {
+  const name = `conformance on ${road}`;
+  if (road === "compiled:webgpu" && noDevice) {
+    total.skips.push(`${name} (${noDevice})`);
+    return;
+  }
+  const start = performance.now();
+  const { stdout, output } = await runQuietly(pnpm(["conformance", "--road", road, "--json"]));
+  let report;
+  try {
+    report = JSON.parse(stdout);
+  } catch {
+    await check(name, () => Promise.reject(new Error(output)));
+    return;
+  }
+  const { rows, skipped } = report;
+  for (const { reason } of skipped) total.skips.push(`${name} (${reason})`);
+  const missed = rows.filter((row) => !row.ok);
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.log(`${missed.length === 0 ? "ok     " : "FAILED "} ${name}: ${rows.length} rows (${seconds} s)`);
+  for (const row of missed) console.log(JSON.stringify(row));
+  failures.push(...missed.map((row) => `${name}: ${row.op}`));
+  total.passed += rows.length - missed.length;
+  total.failed += missed.length;
 }
 
 /** Runs a check, prints how it went, counts it; resolves with whether it passed. */

@@ -8,6 +8,8 @@ export default defineConfig({
   entry: {
     bench: "src/bench/cli.ts",
     parity: "src/parity/cli.ts",
+    conformance: "src/conformance/cli.ts",
+    conformanceProgram: "src/conformance/program.ts",
     ...Object.fromEntries(sides.map((file) => [`sides/${file.replace(/\.ts$/, "")}`, `src/sides/${file}`])),
   },
   format: "esm",

@@ -1,9 +1,15 @@
 import { defineConfig } from "tsup";
 
+const libraries = {
+  index: "src/index.ts",
+  testing: "src/testing/index.ts",
+  conformance: "src/testing/conformance/index.ts",
+};
+
 export default defineConfig({
-  entry: { index: "src/index.ts", testing: "src/testing/index.ts", worker: "src/engine/worker.ts" },
+  entry: { ...libraries, worker: "src/engine/worker.ts" },
   format: ["esm", "cjs"],
-  dts: { entry: { index: "src/index.ts", testing: "src/testing/index.ts" } },
+  dts: { entry: libraries },
   sourcemap: true,
   clean: true,
   shims: true,

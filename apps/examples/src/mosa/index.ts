@@ -10,7 +10,7 @@ import { formatTable, type RunSummary, renderCurves, summarizeMethod, writeSumma
 import { checkHost, HOST_FOLDER } from "./assets.js";
 import { adapterFolder, nameSome, saveAndMerge } from "./finale.js";
 import { METHODS } from "./methods.js";
-import type { MosaOptions } from "./options.js";
+import { isSlow, type MosaOptions } from "./options.js";
 import { openPictures, type Pictures } from "./pictures.js";
 import { openRunFolder, type RunFolder } from "./runFolder.js";
 import { finishedResult, type Result, type Setting, train } from "./training.js";
@@ -20,8 +20,7 @@ export { ENGINES, type MosaOptions } from "./options.js";
 const BATCH = 32;
 /** The pictures of the repository are more, and for a first look; other data are for a comparison. */
 const EPOCHS = { shipped: 20, data: 60 };
-/** The pure JavaScript engine needs seconds for a batch of four. */
-const EAGER = { batch: 4, epochs: 1 };
+const SLOW = { batch: 4, epochs: 1 };
 
 /** Runs the example. Resolves with the run's folder. */
 export async function runMosa(given: MosaOptions): Promise<string> {
@@ -29,16 +28,16 @@ export async function runMosa(given: MosaOptions): Promise<string> {
   const run = await openRunFolder(given);
   const { options } = run;
   const pictures = await openPictures(options);
-  const isEager = options.engine === "eager";
-  const info = isEager
-    ? await useEngine("eager")
-    : await useEngine("compiled", { device: options.engine === "compiled" ? "cpu" : "webgpu" });
+  const isLooking = isSlow(options.engine);
+  const info =
+    options.engine === "eager"
+      ? await useEngine("eager")
+      : await useEngine("compiled", { device: options.engine === "compiled" ? "cpu" : "webgpu" });
   const engine = `${info.engine} (${info.device}${info.threads ? `, ${info.threads} threads` : ""})`;
   say(`${pictures.description}: ${sizes(pictures)}; ${engine}; ${processorLine()}`);
-  if (isEager) {
-    say(
-      "The pure JavaScript engine is for looking, not for results: few pictures, one epoch. Leave --engine out for both.",
-    );
+  if (isLooking) {
+    const name = options.engine === "eager" ? "The pure JavaScript engine" : "WebGPU on a software device";
+    say(`${name} is for looking, not for results: few pictures, one epoch. Leave --engine out for both.`);
   }
 
   const interrupt = listenForInterrupt({
@@ -49,7 +48,7 @@ export async function runMosa(given: MosaOptions): Promise<string> {
       pictures,
       processor: await readImageProcessor(HOST_FOLDER),
       epochs: options.epochs ?? defaultEpochs(options),
-      batchSize: isEager ? EAGER.batch : BATCH,
+      batchSize: isLooking ? SLOW.batch : BATCH,
       signal: interrupt.signal,
     };
     await compare(run, setting, engine);
@@ -63,7 +62,7 @@ export async function runMosa(given: MosaOptions): Promise<string> {
 }
 
 function defaultEpochs({ engine, data }: MosaOptions): number {
-  if (engine === "eager") return EAGER.epochs;
+  if (isSlow(engine)) return SLOW.epochs;
   return data === undefined ? EPOCHS.shipped : EPOCHS.data;
 }
 

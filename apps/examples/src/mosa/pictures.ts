@@ -13,7 +13,7 @@ import {
 } from "@peft/core";
 import { PRETRAINING_CLASSES } from "../pretrain/index.js";
 import { FASHION_FOLDER } from "./assets.js";
-import type { MosaOptions } from "./options.js";
+import { isSlow, type MosaOptions } from "./options.js";
 
 export interface Pictures {
   readonly description: string;
@@ -25,16 +25,16 @@ export interface Pictures {
 
 /** Validation pictures of each class, where they are taken from a container's training part. */
 const VALIDATION_PER_CLASS = 50;
-/** On the pure JavaScript engine: pictures of each class, in each part. */
-const EAGER_PER_CLASS = 2;
+/** On a slow engine: pictures of each class, in each part. */
+const FEW_PER_CLASS = 2;
 /** Which pictures of a class are taken; the same for every method and seed. */
 const SEED = 0;
 
 /** @throws PeftError FILE_MISSING, DATA_EMPTY, DATA_INVALID and what reading pictures throws */
 export async function openPictures({ data, perClass, engine }: MosaOptions): Promise<Pictures> {
   const pictures = await openAll(data, perClass);
-  if (engine !== "eager") return pictures;
-  const few = (dataset: ImageDataset): ImageDataset => takeAtMost(dataset, EAGER_PER_CLASS);
+  if (!isSlow(engine)) return pictures;
+  const few = (dataset: ImageDataset): ImageDataset => takeAtMost(dataset, FEW_PER_CLASS);
   const { train, validation, test } = pictures;
   return { ...pictures, train: few(train), validation: few(validation), test: few(test) };
 }

@@ -2,6 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../errors.js";
+import { useBackend } from "./backends.js";
 import { CompiledEngine } from "./compiled.js";
 import { openDevice } from "./device.js";
 import type { Distribution, RandomKey } from "./draw.js";
@@ -22,7 +23,10 @@ export interface CompiledEngineOptions {
 }
 
 export interface EagerEngineOptions {
-  /** The TensorFlow.js backend. @defaultValue "cpu", the one in pure JavaScript */
+  /**
+   * The TensorFlow.js backend; those that are packages of their own must be installed (`tensorflow` is that of
+   * @tensorflow/tfjs-node-gpu or @tensorflow/tfjs-node). @defaultValue "cpu", the one in pure JavaScript
+   */
   backend?: "cpu" | "wasm" | "webgpu" | "tensorflow";
 }
 
@@ -53,12 +57,7 @@ function openCompiled({ device = "cpu", threads }: CompiledEngineOptions): Engin
 
 async function openEager(backend: string): Promise<Engine> {
   silenceCpuBackend();
-  const ready = tf.findBackendFactory(backend) ? await tf.setBackend(backend) : false;
-  if (!ready) {
-    throw new PeftError("ENGINE_BINDING_MISSING", `the TensorFlow.js backend "${backend}" is not there`, {
-      hint: `import the package that registers it before useEngine (for "tensorflow": @tensorflow/tfjs-node-gpu or @tensorflow/tfjs-node)`,
-    });
-  }
+  await useBackend(backend);
   registerEagerOps(backend);
   return new EagerEngine(backend);
 }

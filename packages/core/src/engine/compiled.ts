@@ -7,15 +7,16 @@ import type { HostArray } from "../hostArray.js";
 import { debugs, tell } from "./debug.js";
 import type { Device, Feed, Fetch, Handle } from "./device.js";
 import { type DrawRequest, fill, type RandomKey } from "./draw.js";
-import { type Executable, emit } from "./emit.js";
+import { Emitter, type Executable, emit } from "./emit.js";
 import type { Argument, CompiledState, Engine, EngineInfo, Numbers, Outputs } from "./engine.js";
 import { type Explanation, explainGraphs } from "./explain.js";
-import type { DType, Spec } from "./graph.js";
+import type { DType, Graph, Spec } from "./graph.js";
 import { graphsOf } from "./graphsOf.js";
 import { Holdings } from "./holdings.js";
 import { unflatten } from "./outputs.js";
 import type { Parameter, ParameterData, Storage } from "./parameter.js";
 import { engineState, variants } from "./state.js";
+import { WebGpuEmitter } from "./webgpu/emitter.js";
 
 interface Compiled {
   readonly executable: Executable;
@@ -88,7 +89,7 @@ export class CompiledEngine implements Engine {
   async profile(state: CompiledState, args: readonly Argument[]): Promise<Explanation> {
     const arrays = args.map(hostArray);
     const { traced, simplified } = graphsOf(state.fn, arrays);
-    const executable = emit(simplified);
+    const executable = this.#emit(simplified);
     const times = await this.device.profile(executable.model, this.#feeds(executable, arrays, { seed: 0, step: 0 }));
     return explainGraphs(traced, simplified, new Map(Object.entries(times).map(([at, ms]) => [Number(at), ms])));
   }
@@ -123,9 +124,14 @@ export class CompiledEngine implements Engine {
     const { structure } = engineState();
     const { traced, simplified, template } = graphsOf(state.fn, args);
     if (debugs("graph")) tell(explainGraphs(traced, simplified));
-    const made = { executable: emit(simplified), template, structure };
+    const made = { executable: this.#emit(simplified), template, structure };
     state.cache.set(signature, made);
     return made;
+  }
+
+  /** Each device's nodes are its own: what one has a kernel for is made of others elsewhere. */
+  #emit(graph: Graph): Executable {
+    return emit(graph, this.info.device === "webgpu" ? new WebGpuEmitter() : new Emitter());
   }
 }
 

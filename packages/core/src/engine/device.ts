@@ -71,8 +71,20 @@ export interface WorkerOptions {
 
 const HINTS: Partial<Record<WorkerOptions["provider"], string>> = {
   webgpu: 'this needs a GPU with a Vulkan, Metal or Direct3D 12 driver; the engine without one: device: "cpu"',
-  cuda: "this needs an NVIDIA GPU and onnxruntime-node's CUDA libraries, which its install script downloads on Linux x64",
+  cuda: "this needs Linux x64, an NVIDIA GPU, CUDA 12 with cuDNN 9, and the libraries that onnxruntime-node's install script downloads: without onnxruntime-node-install=skip, npm rebuild onnxruntime-node",
 };
+
+/** What went wrong in the worker, as the library's error. */
+function failureOf(provider: WorkerOptions["provider"], message: string): PeftError {
+  // The runtime does not say which node it is.
+  if (/assigned to the default CPU EP/.test(message)) {
+    return new PeftError("ENGINE_KERNEL_MISSING", `ONNX Runtime has no ${provider} kernel for a node of the graph`, {
+      place: provider,
+      hint: 'run this function under useEngine("compiled") or useEngine("eager"), or compose it from other operations',
+    });
+  }
+  return new PeftError("ENGINE_DEVICE_FAILED", message, { place: provider, hint: HINTS[provider] });
+}
 
 /** Sessions kept at once. Each holds its graph and its arena; creating and releasing them leaks natively, so few go. */
 const MAX_SESSIONS = 64;
@@ -128,8 +140,7 @@ export function openDevice(provider: WorkerOptions["provider"], threads: number 
   worker.on("message", (reply: Reply) => {
     const entry = settle(reply.id);
     if (reply.ok) entry?.resolve(reply.result);
-    else
-      entry?.reject(new PeftError("ENGINE_DEVICE_FAILED", reply.message, { place: provider, hint: HINTS[provider] }));
+    else entry?.reject(failureOf(provider, reply.message));
   });
   const fail = (error: Error): void => {
     failure = new PeftError("ENGINE_DEVICE_FAILED", `the device's thread stopped: ${error.message}`, { cause: error });
@@ -179,9 +190,10 @@ export function openDevice(provider: WorkerOptions["provider"], threads: number 
     },
     profile: (model, feeds) => ask<Record<string, number>>({ op: "profile", model, feeds }),
     async close() {
-      // Never terminate a worker in a run: wait until it is idle.
       if (failure) return;
-      await Promise.allSettled([...pending.keys()].map(() => ask({ op: "free", handle: -1 })));
+      // A worker that is ended while it loads the runtime, or in a run, takes the process with it: one more request, which
+      // comes after all others, says that it is idle.
+      await ask({ op: "free", handle: -1 }).catch(() => {});
       worker.removeAllListeners("exit");
       await worker.terminate();
       failure = new PeftError("DISPOSED", "the device was closed");

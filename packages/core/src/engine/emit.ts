@@ -138,9 +138,8 @@ export class Emitter {
   }
 }
 
-/** Writes a graph as ONNX. */
-export function emit(graph: Graph): Executable {
-  const e = new Emitter();
+/** Writes a graph as ONNX, by a new emitter: the plain one, or that of a device that lacks some of ONNX's operators. */
+export function emit(graph: Graph, e: Emitter): Executable {
   const feeds = graph.inputs.map((input, index) => ({ name: `x${index}`, input }));
   for (const { name, input } of feeds) e.bind(input.value, name);
   for (const constant of graph.constants) e.bind(constant.value, emitConstant(constant, e));

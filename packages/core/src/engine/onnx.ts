@@ -45,7 +45,8 @@ export interface OnnxTensor {
 export interface OnnxValue {
   readonly name: string;
   readonly type: OnnxType;
-  readonly shape: readonly number[];
+  /** Absent where any shape may come. */
+  readonly shape?: readonly number[];
 }
 
 export interface OnnxGraph {
@@ -133,7 +134,7 @@ function writeType(value: OnnxValue, pbf: PbfWriter): void {
 
 function writeTensorType(value: OnnxValue, pbf: PbfWriter): void {
   pbf.writeVarintField(1, DATA_TYPE[value.type]);
-  pbf.writeMessage(2, writeShape, value.shape);
+  if (value.shape) pbf.writeMessage(2, writeShape, value.shape);
 }
 
 function writeShape(shape: readonly number[], pbf: PbfWriter): void {

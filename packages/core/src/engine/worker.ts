@@ -7,10 +7,11 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { parentPort, workerData } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
-import type { Feed, Handle, Reply, Request, SessionUse, WorkerOptions } from "./device.js";
+import type { Feed, Fetch, Handle, Reply, Request, WorkerOptions } from "./device.js";
 import type { Numbers } from "./engine.js";
 import type { Spec } from "./graph.js";
 import { LARGE_UPDATE_BYTES } from "./largeUpdate.js";
+import { onCard, onHost, type Residence } from "./residence.js";
 
 const { threads, provider } = workerData as WorkerOptions;
 type Run = Extract<Request, { op: "run" }>;
@@ -19,7 +20,8 @@ const tensors = new Map<Handle, ort.Tensor>();
 const sessions = new Map<string, ort.InferenceSession>();
 
 const SESSION_OPTIONS: ort.InferenceSession.SessionOptions = {
-  executionProviders: [provider],
+  // In its other layout, NHWC, the WebGPU convolution of 9 channels to 8 is wrong (ONNX Runtime 1.30), and ours is NCHW.
+  executionProviders: [provider === "webgpu" ? { name: provider, preferredLayout: "NCHW" } : provider],
   intraOpNumThreads: threads,
   interOpNumThreads: 1,
   executionMode: "sequential",
@@ -31,6 +33,8 @@ const SESSION_OPTIONS: ort.InferenceSession.SessionOptions = {
   // A provider without a kernel for a node would hand it to the CPU in silence.
   ...(provider !== "cpu" && { extra: { session: { disable_cpu_ep_fallback: "1" } } }),
 };
+
+const residence: Residence = provider === "webgpu" ? onCard(SESSION_OPTIONS) : onHost;
 
 function tensorOf(data: Numbers, spec: Spec): ort.Tensor {
   return new ort.Tensor(spec.dtype, data as Float32Array, spec.shape as number[]);
@@ -51,21 +55,35 @@ function inputsOf(feeds: Readonly<Record<string, Feed>>): Record<string, ort.Ten
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
 
+/** What a run writes an output over. On a card nothing: a buffer cannot be read and written at once. */
+function overOf(fetch: Fetch): ort.Tensor | null {
+  return fetch.to === "over" && residence.location === "cpu" ? tensors.get(fetch.handle)! : null;
+}
+
 function isLarge({ fetches }: Run): boolean {
   let bytes = 0;
-  for (const fetch of Object.values(fetches)) if (fetch.to === "over") bytes += sizeInBytes(tensors.get(fetch.handle)!);
+  for (const over of Object.values(fetches).map(overOf)) if (over) bytes += sizeInBytes(over);
   return bytes > LARGE_UPDATE_BYTES;
 }
 
+/** Where a session leaves its outputs; on the CPU there is nothing to say. */
+function outputLocations(fetches: Run["fetches"]): ort.InferenceSession.SessionOptions {
+  const { location } = residence;
+  if (location === "cpu") return {};
+  const places = Object.entries(fetches).map(([name, { to }]) => [name, to === "host" ? "cpu" : location]);
+  return { preferredOutputLocation: Object.fromEntries(places) };
+}
+
 /** The session of a run, made first where the run brings its model. */
-async function sessionOf({ key, model, drop }: SessionUse, large: boolean): Promise<ort.InferenceSession> {
+async function sessionOf({ key, model, drop, fetches }: Run, large: boolean): Promise<ort.InferenceSession> {
   if (drop !== undefined) {
     await sessions.get(drop)?.release();
     sessions.delete(drop);
   }
   // A run that failed brings its model once more.
   if (model && !sessions.has(key)) {
-    sessions.set(key, await ort.InferenceSession.create(model, { ...SESSION_OPTIONS, enableCpuMemArena: !large }));
+    const options = { ...SESSION_OPTIONS, enableCpuMemArena: !large, ...outputLocations(fetches) };
+    sessions.set(key, await ort.InferenceSession.create(model, options));
   }
   const session = sessions.get(key);
   if (!session) throw new Error("the run's session could not be made before");
@@ -78,13 +96,16 @@ async function run(request: Run): Promise<unknown> {
   if (large) collectGarbage();
   const fetches: Record<string, ort.Tensor | null> = {};
   for (const [name, fetch] of Object.entries(request.fetches)) {
-    fetches[name] = fetch.to === "over" ? tensors.get(fetch.handle)! : null;
+    fetches[name] = overOf(fetch);
   }
   const outputs = await session.run(inputsOf(request.feeds), fetches);
   const host: Record<string, unknown> = {};
   for (const [name, fetch] of Object.entries(request.fetches)) {
     if (fetch.to === "host") host[name] = outputs[name]!.data;
-    else if (fetch.to === "replace") tensors.set(fetch.handle, outputs[name]!);
+    else if (!overOf(fetch)) {
+      residence.free(tensors.get(fetch.handle)!);
+      tensors.set(fetch.handle, outputs[name]!);
+    }
   }
   return host;
 }
@@ -123,18 +144,19 @@ async function answer(request: Request): Promise<Reply> {
   const { id } = request;
   switch (request.op) {
     case "upload":
-      tensors.set(request.handle, tensorOf(request.data, request.spec));
+      tensors.set(request.handle, await residence.hold(tensorOf(request.data, request.spec)));
       return { id, ok: true };
     case "download":
-      return { id, ok: true, result: tensors.get(request.handle)!.data };
-    case "copy": {
-      const { data, type, dims } = tensors.get(request.handle)!;
-      tensors.set(request.to, new ort.Tensor(type, (data as Float32Array).slice(), dims));
+      return { id, ok: true, result: await residence.read(tensors.get(request.handle)!) };
+    case "copy":
+      tensors.set(request.to, await residence.copy(tensors.get(request.handle)!));
       return { id, ok: true };
-    }
-    case "free":
+    case "free": {
+      const tensor = tensors.get(request.handle);
+      if (tensor) residence.free(tensor);
       tensors.delete(request.handle);
       return { id, ok: true };
+    }
     case "profile":
       return { id, ok: true, result: await profile(request) };
     case "run":

@@ -3,7 +3,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { CompiledEngine } from "../../src/engine/compiled.js";
 import type { Feed, Fetch } from "../../src/engine/device.js";
-import { emit } from "../../src/engine/emit.js";
+import { Emitter, emit } from "../../src/engine/emit.js";
 import { type Graph, type Node, results, type Spec } from "../../src/engine/graph.js";
 import { engineState } from "../../src/engine/state.js";
 import { trace } from "../../src/engine/trace.js";
@@ -26,7 +26,7 @@ export function numbers(shape: readonly number[], seed: number): Float32Array {
 /** Runs a graph over arguments drawn by their index; parameters enter with their numbers on the host. */
 export async function evaluate(graph: Graph): Promise<Float32Array[]> {
   const { device } = engineState().engine as CompiledEngine;
-  const { key, model, feeds, results: outputs, assignments } = emit(graph);
+  const { key, model, feeds, results: outputs, assignments } = emit(graph, new Emitter());
   const fed: Record<string, Feed> = {};
   for (const { name, input } of feeds) {
     if (input.kind === "draw") throw new Error("no draws here");

@@ -1,11 +1,11 @@
 // Cases of cumulative sums and of what is taken by indices.
 
 import * as tf from "@tensorflow/tfjs";
-import fc from "fast-check";
-import { cumsum, takeAlongAxis } from "../../../src/index.js";
-import { type Case, dimension, shape } from "./shared.js";
+import * as fc from "fast-check";
+import { cumsum, takeAlongAxis } from "../../../ops/index.js";
+import { dimension, type OpCase, shape } from "./shared.js";
 
-export const SUMS: Record<string, fc.Arbitrary<Case>> = {
+export const SUMS: Record<string, fc.Arbitrary<OpCase>> = {
   cumsum: fc
     .record({ shape, at: dimension, back: fc.boolean(), exclusive: fc.boolean(), reverse: fc.boolean() })
     .map(({ shape, at, back, exclusive, reverse }) => {

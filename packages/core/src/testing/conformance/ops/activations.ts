@@ -1,23 +1,24 @@
 // Cases of the activations.
 
 import * as tf from "@tensorflow/tfjs";
-import type fc from "fast-check";
-import { activation, gelu, geluTanh, quickGelu, relu, silu } from "../../../src/index.js";
-import { type Case, composed, shape } from "./shared.js";
+import type * as fc from "fast-check";
+import { activation } from "../../../nn/index.js";
+import { gelu, geluTanh, quickGelu, relu, silu } from "../../../ops/index.js";
+import { composed, type OpCase, shape } from "./shared.js";
 
 /** An activation that is an op of ours, with the composition registered with it. */
-const unary = (name: string, fn: (x: tf.Tensor) => tf.Tensor): fc.Arbitrary<Case> =>
+const unary = (name: string, fn: (x: tf.Tensor) => tf.Tensor): fc.Arbitrary<OpCase> =>
   shape.map((s) => ({ shapes: [s], scale: 3, apply: ([x]) => fn(x!), compose: ([x]) => composed(name, { x: x! }) }));
 
 /** A function of TensorFlow.js as it is. */
-const plain = (fn: (x: tf.Tensor) => tf.Tensor): fc.Arbitrary<Case> =>
+const plain = (fn: (x: tf.Tensor) => tf.Tensor): fc.Arbitrary<OpCase> =>
   shape.map((s) => ({ shapes: [s], scale: 9, apply: ([x]) => fn(x!) }));
 
 /** One that is composed of TensorFlow.js's. */
-const named = (name: string): fc.Arbitrary<Case> =>
+const named = (name: string): fc.Arbitrary<OpCase> =>
   shape.map((s) => ({ shapes: [s], scale: 5, apply: ([x]) => activation(name)(x!) }));
 
-export const ACTIVATIONS: Record<string, fc.Arbitrary<Case>> = {
+export const ACTIVATIONS: Record<string, fc.Arbitrary<OpCase>> = {
   gelu: unary("PeftGelu", gelu),
   geluTanh: unary("PeftGeluTanh", geluTanh),
   silu: unary("PeftSilu", silu),

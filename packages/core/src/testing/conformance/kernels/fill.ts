@@ -1,7 +1,7 @@
 // Cases of the kernels that make numbers from their attributes.
 
 import * as tf from "@tensorflow/tfjs";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { dtypes, numeric, type Suite, shapes, suite } from "./shared.js";
 
 export const FILLS: Record<string, Suite> = {

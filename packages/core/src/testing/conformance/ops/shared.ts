@@ -1,10 +1,10 @@
 // What the cases of our ops are made of.
 
 import type * as tf from "@tensorflow/tfjs";
-import fc from "fast-check";
-import { findOp } from "../../../src/engine/op.js";
+import * as fc from "fast-check";
+import { findOp } from "../../../engine/op.js";
 
-export interface Case {
+export interface OpCase {
   /** Shapes of the differentiable inputs. */
   readonly shapes: readonly (readonly number[])[];
   /** The op over tensors of those shapes. */

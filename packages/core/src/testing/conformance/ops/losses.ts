@@ -1,15 +1,16 @@
 // Cases of the losses.
 
 import * as tf from "@tensorflow/tfjs";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import {
   binaryCrossEntropy,
+  klDivergence,
   meanSquaredError,
   smoothL1,
   softmaxCrossEntropy,
   softTargetCrossEntropy,
-} from "../../../src/index.js";
-import { type Case, composed, dimension, shape } from "./shared.js";
+} from "../../../ops/index.js";
+import { composed, dimension, type OpCase, shape } from "./shared.js";
 
 const IGNORED = -100;
 
@@ -25,7 +26,14 @@ const labelsFor = (lead: readonly number[], classes: number, holes = 0): tf.Tens
 
 const classes = fc.integer({ min: 2, max: 9 });
 
-export const LOSSES: Record<string, fc.Arbitrary<Case>> = {
+export const LOSSES: Record<string, fc.Arbitrary<OpCase>> = {
+  klDivergence: fc.record({ rows: dimension, classes: fc.integer({ min: 2, max: 9 }) }).map(({ rows, classes }) => ({
+    shapes: [[rows, classes]],
+    scale: 5,
+    apply: ([logits]) => klDivergence(logits!, tf.mul(logitsLike(rows, classes), 5)),
+    compose: ([logits]) =>
+      composed("PeftKlDivergence", { logits: logits!, target: tf.mul(logitsLike(rows, classes), 5) }),
+  })),
   softmaxCrossEntropy: fc.record({ rows: dimension, classes }).map(({ rows, classes }) => ({
     shapes: [[rows, classes]],
     scale: 20,
@@ -85,3 +93,9 @@ export const LOSSES: Record<string, fc.Arbitrary<Case>> = {
     compose: ([x, target]) => tf.mean(composed("PeftSmoothL1", { x: x!, target: target! }, { beta })),
   })),
 };
+
+const logitsLike = (rows: number, classes: number): tf.Tensor =>
+  tf.tensor2d(
+    Float32Array.from({ length: rows * classes }, (_, i) => Math.sin(i * 1.7)),
+    [rows, classes],
+  );

@@ -1,7 +1,7 @@
 // Cases of the kernels that move elements.
 
 import * as tf from "@tensorflow/tfjs";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { dimension, dtypes, ranked, type Suite, shapes, suite, withAxis } from "./shared.js";
 
 export const ARRANGEMENTS: Record<string, Suite> = {

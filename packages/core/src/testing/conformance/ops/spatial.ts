@@ -1,7 +1,7 @@
 // Cases of what goes over feature maps by places: pooling, resizing, padding, rolling; and Fourier transforms.
 
 import * as tf from "@tensorflow/tfjs";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import {
   type AvgPoolWindows,
   adaptiveAvgPool2d,
@@ -16,9 +16,9 @@ import {
   pad,
   rfft2,
   roll,
-} from "../../../src/index.js";
-import { poolGeometry } from "../../../src/ops/poolGeometry.js";
-import { type Case, composed, dimension, shape } from "./shared.js";
+} from "../../../ops/index.js";
+import { poolGeometry } from "../../../ops/poolGeometry.js";
+import { composed, dimension, type OpCase, shape } from "./shared.js";
 
 const pair = (min: number, max: number): fc.Arbitrary<[number, number]> =>
   fc.tuple(fc.integer({ min, max }), fc.integer({ min, max }));
@@ -70,7 +70,7 @@ const MODES: InterpolateOptions[] = [
   ]),
 ];
 
-export const SPATIAL: Record<string, fc.Arbitrary<Case>> = {
+export const SPATIAL: Record<string, fc.Arbitrary<OpCase>> = {
   maxPool2d: fc.record({ batch: few, channels: few, windows, dilation: pair(1, 3) }).map((c) => {
     const { rest, ...options } = { ...c.windows, dilation: c.dilation };
     const { kernel, padding } = options;

@@ -1,8 +1,8 @@
 // Cases of the kernels that sum up or pick along axes.
 
 import * as tf from "@tensorflow/tfjs";
-import fc from "fast-check";
-import type { DType } from "../../../src/index.js";
+import * as fc from "fast-check";
+import type { DType } from "../../../engine/index.js";
 import { dtypes, numeric, onlyBool, ranked, type Suite, shapes, suite, withAxis, withFrontAxis } from "./shared.js";
 
 const reduction = (

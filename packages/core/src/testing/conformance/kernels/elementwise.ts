@@ -1,8 +1,8 @@
 // Cases of the elementwise kernels.
 
 import * as tf from "@tensorflow/tfjs";
-import fc from "fast-check";
-import type { DType } from "../../../src/index.js";
+import * as fc from "fast-check";
+import type { DType } from "../../../engine/index.js";
 import {
   dimension,
   dtypes,

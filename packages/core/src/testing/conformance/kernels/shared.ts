@@ -1,22 +1,10 @@
 // What the cases of the kernels are made of: shapes, types and axes as ordinary code has them.
 
-import type * as tf from "@tensorflow/tfjs";
-import fc from "fast-check";
-import type { DType } from "../../../src/index.js";
+import * as fc from "fast-check";
+import type { DType } from "../../../engine/index.js";
+import type { Case } from "../measure.js";
 
-export interface Input {
-  readonly shape: readonly number[];
-  /** @defaultValue "float32" */
-  readonly dtype?: DType;
-  /** Numbers lie in [low, high]. @defaultValue -2 and 2 */
-  readonly low?: number;
-  readonly high?: number;
-}
-
-export interface Case {
-  readonly inputs: readonly Input[];
-  apply(x: tf.Tensor[]): tf.Tensor | tf.Tensor[];
-}
+export type { Input } from "../measure.js";
 
 export interface Suite {
   readonly cases: fc.Arbitrary<Case>;

@@ -1,7 +1,7 @@
 // Cases of the kernels that take or place elements by positions.
 
 import * as tf from "@tensorflow/tfjs";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { dimension, dtypes, type Input, numeric, ranked, type Suite, shapes, suite, withAxis } from "./shared.js";
 
 const index = (length: number): Partial<Input> => ({ dtype: "int32", low: 0, high: length - 1 });

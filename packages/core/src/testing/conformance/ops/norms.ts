@@ -1,9 +1,9 @@
 // Cases of the normalisations.
 
 import * as tf from "@tensorflow/tfjs";
-import fc from "fast-check";
-import { batchNorm, batchNormTraining, groupNorm, rmsNorm } from "../../../src/index.js";
-import { type Case, composed, dimension, shape } from "./shared.js";
+import * as fc from "fast-check";
+import { batchNorm, batchNormTraining, groupNorm, layerNorm, rmsNorm } from "../../../ops/index.js";
+import { composed, dimension, type OpCase, shape } from "./shared.js";
 
 const area = fc.array(fc.integer({ min: 1, max: 6 }), { maxLength: 3 });
 const running = (channels: number): { mean: tf.Tensor; variance: tf.Tensor } => ({
@@ -11,7 +11,12 @@ const running = (channels: number): { mean: tf.Tensor; variance: tf.Tensor } => 
   variance: tf.linspace(0.5, 2, channels),
 });
 
-export const NORMS: Record<string, fc.Arbitrary<Case>> = {
+export const NORMS: Record<string, fc.Arbitrary<OpCase>> = {
+  layerNorm: fc.record({ lead: shape, width: fc.integer({ min: 2, max: 12 }) }).map(({ lead, width }) => ({
+    shapes: [[...lead, width], [width], [width]],
+    apply: ([x, w, b]) => layerNorm(x!, w!, b!, 1e-3),
+    compose: ([x, w, b]) => composed("PeftLayerNorm", { x: x!, weight: w!, bias: b! }, { eps: 1e-3 }),
+  })),
   groupNorm: fc
     .record({
       batch: fc.integer({ min: 1, max: 4 }),

@@ -8,9 +8,7 @@ import { PRODUCTS } from "./matMul.js";
 import { REDUCTIONS } from "./reduce.js";
 import type { Suite } from "./shared.js";
 
-export type { Case, Input, Suite } from "./shared.js";
-
-export const SUITES: Record<string, Suite> = {
+export const KERNELS: Record<string, Suite> = {
   ...ELEMENTWISE,
   ...REDUCTIONS,
   ...ARRANGEMENTS,

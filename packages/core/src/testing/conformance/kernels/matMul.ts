@@ -1,7 +1,7 @@
 // Cases of the matrix products.
 
 import * as tf from "@tensorflow/tfjs";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { dimension, numeric, type Suite, suite } from "./shared.js";
 
 const factors = fc.record({
