@@ -132,6 +132,11 @@ export class Emitter {
     return this.#made.get(key) as Names;
   }
 
+  /** Words of uint32 moved up or down by some bits; those that leave are lost. */
+  shift(name: string, direction: "LEFT" | "RIGHT", bits: number): string {
+    return this.op("BitShift", [name, this.word(bits)], { direction });
+  }
+
   cast(name: string, type: OnnxType): string {
     const codes: Partial<Record<OnnxType, bigint>> = { float32: 1n, int32: 6n, int64: 7n, bool: 9n, uint32: 12n };
     return this.op("Cast", [name], { to: codes[type]! });

@@ -1,5 +1,5 @@
 // Random bits made inside the graph, equal bit for bit in JavaScript, on the CPU and on WebGPU: the hash of `random.ts`
-// over a counter, written with additions, products and divisions of uint32 alone.
+// over a counter, written with additions, products and shifts of uint32 alone.
 
 import * as tf from "@tensorflow/tfjs";
 import type { Emitter } from "../engine/emit.js";
@@ -8,16 +8,15 @@ import { defineOp } from "../engine/op.js";
 import { extend, FACTORS } from "../random.js";
 
 const WORD = 0x7f4a7c15;
+const HALF = 16;
 
 const op = defineOp({
   name: "PeftRandomBits",
   infer: (_, { shape }) => ({ shape: shape as number[], dtype: "int32" }),
   emit: ({ inputs, outputs }, e) => {
     const { shape } = outputs[0]!;
-    const key = e.op("Add", [e.cast(e.of(inputs.key!), "uint32"), e.word(WORD)]);
-    const counter = e.cast(e.op("Range", [e.int(0), e.int(sizeOf(shape)), e.int(1)]), "uint32");
-    const hashed = emitMix(e, e.op("Add", [counter, key]));
-    return e.reshape(e.cast(e.op("Div", [hashed, e.word(256)]), "int32"), shape);
+    const words = emitWords(e, e.of(inputs.key!), sizeOf(shape));
+    return e.reshape(e.cast(e.shift(words, "RIGHT", 8), "int32"), shape);
   },
   eager: ({ key }, { shape }) => {
     const base = key!.dataSync()[0]! >>> 0;
@@ -26,16 +25,25 @@ const op = defineOp({
   },
 });
 
-/** `mix` of `random.ts`. Divisions cost by far the most: there is one for each half that comes down. */
-function emitMix(e: Emitter, word: string): string {
-  const half = e.word(2 ** 16);
-  const turned = (h: string, lower = e.op("Div", [h, half])): string => e.op("Add", [e.op("Mul", [h, half]), lower]);
+/** `extend(key, i)` of `random.ts` for i below `count`: the name of [count] uint32. */
+export function emitWords(e: Emitter, key: string, count: number): string {
+  const first = e.word(FACTORS.first);
+  // The first product, less the key's part: the same at every place that draws as many.
+  const counters = e.once(`counters ${count}`, () =>
+    e.op("Mul", [e.cast(e.op("Range", [e.int(0), e.int(count), e.int(1)]), "uint32"), first]),
+  );
+  const start = e.op("Mul", [e.op("Add", [e.cast(key, "uint32"), e.word(WORD)]), first]);
+  return emitMix(e, e.op("Add", [counters, start]));
+}
+
+/** `mix` of `random.ts` after its first product. */
+function emitMix(e: Emitter, product: string): string {
+  const turned = (h: string): string => e.op("Add", [e.shift(h, "LEFT", HALF), e.shift(h, "RIGHT", HALF)]);
   const squared = (h: string, odd: number): string =>
-    e.op("Mul", [h, e.op("Add", [e.op("Mul", [h, e.word(2)]), e.word(odd)])]);
-  const first = turned(e.op("Mul", [word, e.word(FACTORS.first)]));
-  const second = turned(squared(first, FACTORS.second));
-  const third = squared(second, FACTORS.third);
-  return turned(third, e.op("Mul", [e.op("Div", [third, half]), e.word(FACTORS.last)]));
+    e.op("Mul", [h, e.op("Add", [e.shift(h, "LEFT", 1), e.word(odd)])]);
+  const third = squared(turned(squared(turned(product), FACTORS.second)), FACTORS.third);
+  const down = e.op("Mul", [e.shift(third, "RIGHT", HALF), e.word(FACTORS.last)]);
+  return e.op("Add", [e.shift(third, "LEFT", HALF), down]);
 }
 
 /**

@@ -45,18 +45,26 @@ describe.each(WALKS)("words along the %s", (_, word) => {
     expect(overBits((b) => binomialZ(changes(b), N - 1, 0.5))).toBeLessThan(largestZBound(32));
   });
 
-  it.each([1, 2, 3, 64])("have no bit that tells of any bit of the word %s further on", (lag) => {
-    const agreements = new Float64Array(32 * 32);
-    for (let shift = 0; shift < 32; shift++) {
+  /** How far from half the bits of words are equal to each bit of the words `lag` further on. */
+  const agreements = (lag: number): number[] =>
+    Array.from({ length: 32 }, (_, shift) => {
+      const counts = new Float64Array(32);
       for (let i = lag; i < N; i++) {
         const later = words[i]!;
         const turned = (later << shift) | (shift === 0 ? 0 : later >>> (32 - shift));
         const equal = ~(words[i - lag]! ^ turned);
-        for (let b = 0; b < 32; b++) agreements[shift * 32 + b]! += (equal >>> b) & 1;
+        for (let b = 0; b < 32; b++) counts[b]! += (equal >>> b) & 1;
       }
-    }
-    const z = Array.from(agreements, (count) => binomialZ(count, N - lag, 0.5));
-    expect(largest(z)).toBeLessThan(largestZBound(32 * 32));
+      return Array.from(counts, (count) => binomialZ(count, N - lag, 0.5));
+    }).flat();
+
+  it.each([1, 2, 3, 64])("have no bit that tells of any bit of the word %s further on", (lag) => {
+    expect(largest(agreements(lag))).toBeLessThan(largestZBound(32 * 32));
+  });
+
+  it("have no bit that tells of another of the same word, of whose halves dropout makes two draws", () => {
+    const others = agreements(0).slice(32);
+    expect(largest(others)).toBeLessThan(largestZBound(31 * 32));
   });
 
   it("have evenly spread high and low bits, alone and with those of the next word (chi square)", () => {

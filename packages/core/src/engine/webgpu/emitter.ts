@@ -42,6 +42,11 @@ export class WebGpuEmitter extends Emitter {
     return lowered ?? this.plain(type, inputs, count, options);
   }
 
+  /** There is no kernel for a shift. */
+  override shift(name: string, direction: "LEFT" | "RIGHT", bits: number): string {
+    return this.op(direction === "LEFT" ? "Mul" : "Div", [name, this.word(2 ** bits)]);
+  }
+
   /** The node itself. */
   plain(type: string, inputs: readonly string[], count = 1, options: OpOptions = {}): string[] {
     const outputs = super.multi(type, inputs, count, options);

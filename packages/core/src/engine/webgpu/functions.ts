@@ -1,6 +1,6 @@
 // Functions of real numbers whose WebGPU kernels are wrong where others are not. WGSL promises little: a sine with an absolute
-// error of 2^-11, nothing for NaN (a maximum of NaN and 0 may be 0, an exponential of NaN infinite), and a layer or instance
-// norm by E[x^2] - E[x]^2 loses the digits of a mean far from zero.
+// error of 2^-11, nothing for NaN (a maximum of NaN and 0 may be 0, an exponential of NaN infinite), and a layer norm by
+// E[x^2] - E[x]^2 loses the digits of a mean far from zero.
 
 import type { WebGpuEmitter } from "./emitter.js";
 import type { Lowering } from "./lowerings.js";
@@ -154,10 +154,15 @@ const layerNormalization: Lowering = (e, [x, ...rest], { count, attributes }) =>
   return left === undefined ? [y!] : [y!, e.op("Add", [left, mean]), ...others];
 };
 
-/** Of [batch, channels, area]. */
-const instanceNormalization: Lowering = (e, [x, ...rest], { attributes }) => {
-  const mean = e.op("ReduceMean", [x!, e.ints([-1])], { keepdims: 1n });
-  return e.plain("InstanceNormalization", [e.op("Sub", [x!, mean]), ...rest], 1, { attributes });
+/** Of [batch, channels, area]. The kernel of ONNX Runtime 1.30 adds 1e-5 to the variance, whatever epsilon is asked for. */
+const instanceNormalization: Lowering = (e, [x, scale, bias], { attributes }) => {
+  const mean = (name: string): string => e.op("ReduceMean", [name, e.ints([-1])], { keepdims: 1n });
+  const column = (name: string): string => e.op("Unsqueeze", [name, e.ints([-1])]);
+  const centred = e.op("Sub", [x!, mean(x!)]);
+  const variance = mean(e.op("Mul", [centred, centred]));
+  const deviation = e.op("Sqrt", [e.op("Add", [variance, e.float(attributes.epsilon as number)])]);
+  const normal = e.op("Div", [centred, deviation]);
+  return [e.op("Add", [e.op("Mul", [normal, column(scale!)]), column(bias!)])];
 };
 
 /** scale (x where x > 0, else alpha (exp(x) - 1)), with the constants of the paper (Klambauer et al. 2017). */
