@@ -15,8 +15,7 @@ const SHARE = new Set([
 ]);
 
 export function inPlaceUpdates(graph: Graph): Set<Parameter> {
-  const safe = new Set<Parameter>();
-  if (graph.assignments.length === 0) return safe;
+  if (graph.assignments.length === 0) return new Set();
   const producer = new Map<number, Node>();
   for (const node of graph.nodes) for (const output of node.outputs) producer.set(output.id, node);
   // Old numbers that another parameter is to hold leave, too.
@@ -25,29 +24,17 @@ export function inPlaceUpdates(graph: Graph): Set<Parameter> {
   const inputs = new Map<Parameter, Value>();
   for (const input of graph.inputs) if (input.kind === "parameter") inputs.set(input.parameter, input.value);
 
-  const lasts = graph.assignments.map(({ value }) => producer.get(value.id));
-  const first = lasts.find((node) => node !== undefined);
-  const shared = first ? walk(first, producer, new Set()).found : new Set<Node>();
-  const above = new Map<Node, Set<Node>>();
-  const ancestorsOf = (node: Node): Set<Node> => {
-    const known = above.get(node) ?? walk(node, producer, new Set()).found;
-    above.set(node, known);
-    return known;
-  };
-
-  graph.assignments.forEach(({ parameter }, i) => {
+  const candidates = graph.assignments.flatMap(({ parameter, value }) => {
     const old = inputs.get(parameter);
-    const last = lasts[i];
-    if (!old || !last || leaving.has(old.id)) return;
-    // Walk up to where the updates meet. From there on, ancestors are looked up once for all: all updates meet at the norm.
-    const { found, met } = last === first ? { found: shared, met: [] } : walk(last, producer, shared);
-    met.sort((x, y) => Number(above.has(y)) - Number(above.has(x)));
-    const before = (node: Node): boolean =>
-      found.has(node) || met.includes(node) || met.some((meeting) => ancestorsOf(meeting).has(node));
-    const others = bufferReaders(old, read);
-    if (others.every((node) => (node === last ? ELEMENTWISE.has(node.kernel) : before(node)))) safe.add(parameter);
+    const last = producer.get(value.id);
+    if (!old || !last || leaving.has(old.id)) return [];
+    const all = bufferReaders(old, read);
+    const others = all.filter((node) => node !== last);
+    return others.length < all.length && !ELEMENTWISE.has(last.kernel) ? [] : [{ parameter, last, others }];
   });
-  return safe;
+  const isBefore = ancestry(graph, producer, new Set(candidates.flatMap(({ others }) => others)));
+  const safe = candidates.filter(({ last, others }) => others.every((node) => isBefore(node, last)));
+  return new Set(safe.map(({ parameter }) => parameter));
 }
 
 /** The nodes that may read a value's buffer: its readers, and the readers of what may share it. */
@@ -67,26 +54,32 @@ function bufferReaders(value: Value, read: ReadonlyMap<number, Node[]>): Node[] 
   return [...found];
 }
 
-/** The ancestors of a node, down to and without those in `stop`; `met` are the ones in `stop` where the walk ended. */
-function walk(
-  node: Node,
+/**
+ * Tells of some nodes whether they are ancestors of another: for each node of the graph a bit for each of them. One walk over
+ * the graph, where a walk for each would take long in a graph with many parameters.
+ */
+function ancestry(
+  graph: Graph,
   producer: ReadonlyMap<number, Node>,
-  stop: ReadonlySet<Node>,
-): { found: Set<Node>; met: Node[] } {
-  const found = new Set<Node>();
-  const met = new Set<Node>();
-  const stack = [node];
-  while (stack.length > 0) {
-    for (const input of Object.values(stack.pop()!.inputs)) {
-      const next = producer.get(input.id);
-      if (!next || found.has(next)) continue;
-      if (stop.has(next)) {
-        met.add(next);
-        continue;
-      }
-      found.add(next);
-      stack.push(next);
+  nodes: ReadonlySet<Node>,
+): (ancestor: Node, node: Node) => boolean {
+  const bits = new Map([...nodes].map((node, i) => [node, i]));
+  const width = Math.ceil(bits.size / 32);
+  const places = new Map(graph.nodes.map((node, i) => [node, i]));
+  const above = new Uint32Array(graph.nodes.length * width);
+  for (const [place, node] of graph.nodes.entries()) {
+    const row = place * width;
+    for (const { id } of Object.values(node.inputs)) {
+      const parent = producer.get(id);
+      if (!parent) continue;
+      const from = places.get(parent)! * width;
+      for (let i = 0; i < width; i++) above[row + i]! |= above[from + i]!;
+      const bit = bits.get(parent);
+      if (bit !== undefined) above[row + (bit >>> 5)]! |= 1 << (bit & 31);
     }
   }
-  return { found, met: [...met] };
+  return (ancestor, node) => {
+    const bit = bits.get(ancestor)!;
+    return ((above[places.get(node)! * width + (bit >>> 5)]! >>> (bit & 31)) & 1) === 1;
+  };
 }
