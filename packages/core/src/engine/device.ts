@@ -8,6 +8,7 @@ import { Worker } from "node:worker_threads";
 import { PeftError } from "../errors.js";
 import type { Numbers } from "./engine.js";
 import type { Spec } from "./graph.js";
+import { Recent } from "./recent.js";
 
 /** A tensor on the device. */
 export type Handle = number;
@@ -86,30 +87,22 @@ function failureOf(provider: WorkerOptions["provider"], message: string): PeftEr
   return new PeftError("ENGINE_DEVICE_FAILED", message, { place: provider, hint: HINTS[provider] });
 }
 
-/** Sessions kept at once. Each holds its graph and its arena; creating and releasing them leaks natively, so few go. */
-const MAX_SESSIONS = 64;
-
 /**
  * The sessions that the worker will have when it comes to the next request. They are counted here, so that a model is sent
  * along with the first run that needs it and requests are done in the order in which they were made.
  */
 class Sessions {
-  readonly #keys = new Set<string>();
+  readonly #kept = new Recent<true>();
 
   use(key: string, model: Uint8Array): SessionUse {
-    const known = this.#keys.delete(key);
-    const [oldest] = this.#keys;
-    // At the end: the session used longest ago is the first to go.
-    this.#keys.add(key);
-    if (known) return { key };
-    if (this.#keys.size <= MAX_SESSIONS) return { key, model };
-    this.#keys.delete(oldest!);
-    return { key, model, drop: oldest! };
+    if (this.#kept.get(key)) return { key };
+    const drop = this.#kept.set(key, true);
+    return { key, model, ...(drop !== undefined && { drop }) };
   }
 
   /** Its model could not be opened, perhaps: the next run sends it again. */
   forget(key: string): void {
-    this.#keys.delete(key);
+    this.#kept.delete(key);
   }
 }
 

@@ -5,6 +5,7 @@ import type { HostArray } from "../hostArray.js";
 import type { Distribution, RandomKey } from "./draw.js";
 import type { Explanation } from "./explain.js";
 import type { Parameter, Storage } from "./parameter.js";
+import type { Recent } from "./recent.js";
 
 export type Numbers = Float32Array | Int32Array | Uint8Array;
 
@@ -23,7 +24,7 @@ export interface EngineInfo {
 /** What `compile` made of a function: its own cache, one entry for each signature of the arguments. */
 export interface CompiledState {
   readonly fn: (...args: tf.Tensor[]) => Outputs;
-  readonly cache: Map<string, unknown>;
+  readonly cache: Recent<unknown>;
 }
 
 export interface Engine {
