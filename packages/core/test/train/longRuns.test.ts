@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type BatchSource, PeftError, useEngine } from "../../src/index.js";
 import { relativeError } from "../../src/testing/index.js";
@@ -287,6 +288,19 @@ it("the metrics that come with the library are those of their definitions", asyn
   expect((await evaluate(model, validation(), { metrics: [macroF1(9)] })).macroF1).toBe(metrics.macroF1);
   expect(() => topKAccuracy(0)).toThrow(PeftError);
   expect(() => macroF1(1)).toThrow(PeftError);
+});
+
+it("metrics of classes refuse labels that are shares of the classes", async () => {
+  const mixed = {
+    ...points(6),
+    labels: { data: new Float32Array(18).fill(1 / 3), shape: [6, 3], dtype: "float32" } as const,
+  };
+  const model = new Mlp();
+  model.loss = ({ logits }) => tf.mean(logits);
+  for (const metric of [topKAccuracy(1), macroF1(3)]) {
+    const error = await evaluate(model, arrayBatches(mixed, { batchSize: 3 }), { metrics: [metric] }).catch((e) => e);
+    expect(error).toMatchObject({ code: "SHAPE_MISMATCH", place: "labels" });
+  }
 });
 
 describe("a folder with another run", () => {
