@@ -65,7 +65,7 @@ function rows(node: Node): readonly string[] {
  * The probabilities of one sample that are made at once: a tile of queries against all keys. 4,096 tokens with 8 heads would
  * be 537 MB.
  */
-const TILE_BYTES = 32 << 20;
+const TILE_BYTES = 24 << 20;
 
 /** Bytes of the probabilities of one sample, all heads. */
 function probabilityBytes({ inputs, attrs }: Node): number {
