@@ -9,5 +9,6 @@ export * from "./files/index.js";
 export type { HostArray } from "./hostArray.js";
 export * from "./models/index.js";
 export * from "./nn/index.js";
+export { exportOnnx } from "./onnx/exportOnnx.js";
 export * from "./ops/index.js";
 export * from "./train/index.js";

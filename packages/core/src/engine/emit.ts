@@ -143,8 +143,14 @@ export class Emitter {
   }
 }
 
-/** Writes a graph as ONNX, by a new emitter: the plain one, or that of a device that lacks some of ONNX's operators. */
-export function emit(graph: Graph, e: Emitter): Executable {
+/** A graph's ONNX nodes, in the order of the graph, and the names of what comes in and what leaves. */
+export interface Emission extends Pick<Executable, "feeds" | "results" | "assignments"> {
+  readonly nodes: readonly OnnxNode[];
+  readonly initializers: readonly OnnxTensor[];
+}
+
+/** Writes a graph's nodes by a new emitter: the plain one, or one for a runtime that lacks some of the operators. */
+export function emitNodes(graph: Graph, e: Emitter): Emission {
   const feeds = graph.inputs.map((input, index) => ({ name: `x${index}`, input }));
   for (const { name, input } of feeds) e.bind(input.value, name);
   for (const constant of graph.constants) e.bind(constant.value, emitConstant(constant, e));
@@ -171,10 +177,22 @@ export function emit(graph: Graph, e: Emitter): Executable {
     parameter,
     inPlace: inPlace.has(parameter),
   }));
+  return {
+    nodes: used(e.nodes, [...results, ...assignments]),
+    initializers: e.initializers,
+    feeds,
+    results,
+    assignments,
+  };
+}
+
+/** Writes a graph as the ONNX model that the engine's device runs. */
+export function emit(graph: Graph, e: Emitter): Executable {
+  const { nodes, initializers, feeds, results, assignments } = emitNodes(graph, e);
   const describe = (name: string, spec: Spec): OnnxValue => ({ name, type: spec.dtype, shape: spec.shape });
   const model = writeOnnx({
-    nodes: asRun(used(e.nodes, [...results, ...assignments]), new Set(results.map(({ name }) => name))),
-    initializers: e.initializers,
+    nodes: asRun(nodes, new Set(results.map(({ name }) => name))),
+    initializers,
     inputs: feeds.map(({ name, input }) => describe(name, input.value)),
     outputs: [
       ...results.map(({ name, spec }) => describe(name, spec)),

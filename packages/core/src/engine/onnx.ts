@@ -59,13 +59,57 @@ export interface OnnxGraph {
 /** The bytes of a ModelProto. */
 export function writeOnnx(graph: OnnxGraph): Uint8Array {
   const pbf = new PbfWriter();
+  writeHead(graph, pbf);
+  pbf.writeMessage(GRAPH, writeGraph, graph);
+  return pbf.finish();
+}
+
+/** `ModelProto.graph`, `GraphProto.initializer`, `TensorProto.raw_data`. */
+const [GRAPH, INITIALIZER, RAW_DATA] = [7, 5, 9];
+
+/**
+ * The same in pieces, with large tensors as initializers whose bytes are not copied. Each is asked for when its turn comes.
+ *
+ * @param weights beside the graph's own initializers; their `bytes` are what `read` gives
+ */
+export async function* onnxPieces(
+  graph: OnnxGraph,
+  weights: readonly (Omit<OnnxTensor, "bytes"> & { readonly length: number; read(): Promise<Uint8Array> })[],
+): AsyncGenerator<Uint8Array> {
+  const own = new PbfWriter();
+  writeGraph(graph, own);
+  const base = own.finish();
+  const heads = weights.map(({ length, ...tensor }) => {
+    const pbf = new PbfWriter();
+    writeTensorHead(tensor, pbf);
+    const fields = pbf.finish();
+    const data = prefix(RAW_DATA, length);
+    const whole = prefix(INITIALIZER, fields.length + data.length + length);
+    return Buffer.concat([whole, fields, data]);
+  });
+  const total = weights.reduce((sum, { length }, i) => sum + heads[i]!.length + length, base.length);
+  const head = new PbfWriter();
+  writeHead(graph, head);
+  yield Buffer.concat([head.finish(), prefix(GRAPH, total), base]);
+  for (const [i, weight] of weights.entries()) {
+    yield heads[i]!;
+    yield await weight.read();
+  }
+}
+
+/** The tag of a field of bytes, and their number. */
+function prefix(field: number, length: number): Uint8Array {
+  const pbf = new PbfWriter();
+  pbf.writeVarint((field << 3) | 2);
+  pbf.writeVarint(length);
+  return pbf.finish();
+}
+
+function writeHead({ nodes }: OnnxGraph, pbf: PbfWriter): void {
   pbf.writeVarintField(1, IR_VERSION);
   pbf.writeStringField(2, "@peft/core");
-  pbf.writeMessage(7, writeGraph, graph);
-  for (const [domain, version] of [["", OPSET] as const, [CONTRIB, 1] as const]) {
-    pbf.writeMessage(8, writeOpset, { domain, version });
-  }
-  return pbf.finish();
+  pbf.writeMessage(8, writeOpset, { domain: "", version: OPSET });
+  if (nodes.some(({ domain }) => domain === CONTRIB)) pbf.writeMessage(8, writeOpset, { domain: CONTRIB, version: 1 });
 }
 
 function writeOpset(opset: { domain: string; version: number }, pbf: PbfWriter): void {
@@ -75,8 +119,8 @@ function writeOpset(opset: { domain: string; version: number }, pbf: PbfWriter):
 
 function writeGraph(graph: OnnxGraph, pbf: PbfWriter): void {
   for (const node of graph.nodes) pbf.writeMessage(1, writeNode, node);
-  pbf.writeStringField(2, "step");
-  for (const tensor of graph.initializers) pbf.writeMessage(5, writeTensor, tensor);
+  pbf.writeStringField(2, "model");
+  for (const tensor of graph.initializers) pbf.writeMessage(INITIALIZER, writeTensor, tensor);
   for (const value of graph.inputs) pbf.writeMessage(11, writeValue, value);
   for (const value of graph.outputs) pbf.writeMessage(12, writeValue, value);
 }
@@ -117,10 +161,14 @@ function writeInteger(field: number, value: bigint, pbf: PbfWriter): void {
 }
 
 function writeTensor(tensor: OnnxTensor, pbf: PbfWriter): void {
+  writeTensorHead(tensor, pbf);
+  pbf.writeBytesField(RAW_DATA, tensor.bytes);
+}
+
+function writeTensorHead(tensor: Omit<OnnxTensor, "bytes">, pbf: PbfWriter): void {
   for (const dimension of tensor.shape) pbf.writeVarintField(1, dimension);
   pbf.writeVarintField(2, DATA_TYPE[tensor.type]);
   pbf.writeStringField(8, tensor.name);
-  pbf.writeBytesField(9, tensor.bytes);
 }
 
 function writeValue(value: OnnxValue, pbf: PbfWriter): void {

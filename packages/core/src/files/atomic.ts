@@ -4,6 +4,7 @@
 import { randomBytes } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { PeftError } from "../errors.js";
 import { unwritable } from "./fileErrors.js";
 import { makeFolder } from "./makeFolder.js";
 
@@ -20,7 +21,10 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array): 
 }
 
 /** As `writeFileAtomic`, of several pieces one after another, which are asked for as they are written. */
-export async function writeAtomically(path: string, pieces: Iterable<Uint8Array>): Promise<void> {
+export async function writeAtomically(
+  path: string,
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
   const folder = dirname(path);
   // A dot and a random part: not found by patterns such as *.safetensors, and not shared by two writers.
   const temporary = join(folder, `.${basename(path).slice(0, 100)}.${randomBytes(6).toString("hex")}.tmp`);
@@ -28,7 +32,7 @@ export async function writeAtomically(path: string, pieces: Iterable<Uint8Array>
   try {
     await makeFolder(folder);
     handle = await open(temporary, "wx");
-    for (const piece of pieces) await writeFully(handle, piece);
+    for await (const piece of pieces) await writeFully(handle, piece);
     await handle.sync();
     await handle.close();
     await rename(temporary, path);
@@ -37,7 +41,7 @@ export async function writeAtomically(path: string, pieces: Iterable<Uint8Array>
       await handle.close().catch(() => {});
       await rm(temporary, { force: true }).catch(() => {});
     }
-    throw unwritable(path, cause);
+    throw cause instanceof PeftError ? cause : unwritable(path, cause);
   }
   await syncFolder(folder);
 }

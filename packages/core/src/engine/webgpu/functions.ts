@@ -2,17 +2,16 @@
 // error of 2^-11, nothing for NaN (a maximum of NaN and 0 may be 0, an exponential of NaN infinite), and a layer norm by
 // E[x^2] - E[x]^2 loses the digits of a mean far from zero.
 
-import type { WebGpuEmitter } from "./emitter.js";
-import type { Lowering } from "./lowerings.js";
+import type { Lowering, LoweringEmitter } from "../lowering.js";
 
-type Unary = (e: WebGpuEmitter, x: string) => string;
+type Unary = (e: LoweringEmitter, x: string) => string;
 
 const function_ =
   (write: Unary): Lowering =>
   (e, [x]) => [write(e, x!)];
 
-const plain = (type: string, e: WebGpuEmitter, x: string): string => e.plain(type, [x])[0]!;
-const where = (e: WebGpuEmitter, test: string, yes: string, no: string): string => e.op("Where", [test, yes, no]);
+const plain = (type: string, e: LoweringEmitter, x: string): string => e.plain(type, [x])[0]!;
+const where = (e: LoweringEmitter, test: string, yes: string, no: string): string => e.op("Where", [test, yes, no]);
 
 /** The node itself, but NaN of NaN. */
 const keepsNaN =
@@ -24,13 +23,13 @@ const keepsNaN =
   };
 
 /** c0 + c1 x + c2 x^2 + ... */
-function polynomial(e: WebGpuEmitter, x: string, [first, ...rest]: readonly number[]): string {
+function polynomial(e: LoweringEmitter, x: string, [first, ...rest]: readonly number[]): string {
   if (rest.length === 0) return e.float(first!);
   return e.op("Add", [e.op("Mul", [polynomial(e, x, rest), x]), e.float(first!)]);
 }
 
 /** `series` where |x| is below `limit`, the other form elsewhere: a form by exponentials loses the digits of small numbers. */
-function nearZero(e: WebGpuEmitter, x: string, limit: number, series: readonly number[], far: string): string {
+function nearZero(e: LoweringEmitter, x: string, limit: number, series: readonly number[], far: string): string {
   const odd = e.op("Mul", [x, polynomial(e, e.op("Mul", [x, x]), series)]);
   return where(e, e.op("Less", [e.op("Abs", [x]), e.float(limit)]), odd, far);
 }
@@ -112,7 +111,7 @@ const SINE = [1, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880];
 const COSINE = [1, -1 / 2, 1 / 24, -1 / 720, 1 / 40320, -1 / 3628800];
 
 /** Sine and cosine of x less its nearest multiple of pi / 2, and which multiple that is, modulo 4. */
-function turned(e: WebGpuEmitter, x: string): { sine: string; cosine: string; turns: string } {
+function turned(e: LoweringEmitter, x: string): { sine: string; cosine: string; turns: string } {
   return e.once(`turned ${x}`, () => {
     const turns = e.op("Floor", [e.op("Add", [e.op("Mul", [x, e.float(2 / Math.PI)]), e.float(0.5)])]);
     const rest = QUARTER.reduce((left, part) => e.op("Sub", [left, e.op("Mul", [turns, e.float(part)])]), x);

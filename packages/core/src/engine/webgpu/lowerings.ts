@@ -1,29 +1,13 @@
 // What ONNX Runtime 1.30 has no WebGPU kernel for, for any type or for some, written with what it has. Its own tables of
 // kernels, and the conformance suite, say which.
 
-import type { OnnxAttribute, OnnxType } from "../onnx.js";
-import type { WebGpuEmitter } from "./emitter.js";
+import { type Lowering, type LoweringEmitter, one } from "../lowering.js";
+import type { OnnxType } from "../onnx.js";
+import { fusedMatMul } from "../plainMatMul.js";
 import { FUNCTIONS } from "./functions.js";
 
-interface Use {
-  /** How many outputs are wanted. */
-  readonly count: number;
-  readonly attributes: Readonly<Record<string, OnnxAttribute>>;
-}
-
-/** The names of the outputs, or undefined where the node itself serves. */
-export type Lowering = (e: WebGpuEmitter, inputs: readonly string[], use: Use) => string[] | undefined;
-
-/** A node with one output. */
-const one =
-  (write: (e: WebGpuEmitter, inputs: readonly string[], use: Use) => string | undefined): Lowering =>
-  (e, inputs, use) => {
-    const name = write(e, inputs, use);
-    return name === undefined ? undefined : [name];
-  };
-
 /** A number of a tensor's type. */
-function number(e: WebGpuEmitter, like: string, value: number): string {
+function number(e: LoweringEmitter, like: string, value: number): string {
   return e.typeOf(like) === "int32" ? e.int(value) : e.float(value);
 }
 
@@ -51,7 +35,7 @@ const slice = one((e, [x, ...range]) => {
 });
 
 /** Positions come as int64, which nothing but a gather takes. */
-function positions(e: WebGpuEmitter, found: string, length: number): string {
+function positions(e: LoweringEmitter, found: string, length: number): string {
   const range = Int32Array.from({ length }, (_, i) => i);
   return e.op("Gather", [e.constant("int32", [length], new Uint8Array(range.buffer)), found], { axis: 0n });
 }
@@ -69,18 +53,6 @@ const topK: Lowering = (e, [x, k], { attributes }) => {
   const indices = positions(e, found!, e.lengthOf(x!, Number(attributes.axis)));
   return [isInt ? e.cast(values!, "int32") : values!, indices];
 };
-
-function swapLast(e: WebGpuEmitter, name: string): string {
-  const rank = e.rankOf(name);
-  const perm = Array.from({ length: rank }, (_, i) => BigInt(i < rank - 2 ? i : 2 * rank - 3 - i));
-  return e.op("Transpose", [name], { perm });
-}
-
-const fusedMatMul = one((e, [a, b], { attributes: { transA, transB, alpha } }) => {
-  // The scale goes to the factor, which is smaller than a product of many columns.
-  const scaled = alpha === 1 ? a! : e.op("Mul", [a!, e.float(alpha as number)]);
-  return e.op("MatMul", [transA ? swapLast(e, scaled) : scaled, transB ? swapLast(e, b!) : b!]);
-});
 
 /** Of int32: the sum of the products, one by one. */
 const matMul = one((e, [a, b]) => {
@@ -122,7 +94,7 @@ const mod = one((e, [x, y], { attributes: { fmod } }) => {
 });
 
 /** A lowering for int32 where floats have a kernel. */
-const ofInts = (write: (e: WebGpuEmitter, x: string) => string): Lowering =>
+const ofInts = (write: (e: LoweringEmitter, x: string) => string): Lowering =>
   one((e, [x]) => (e.typeOf(x!) === "int32" ? write(e, x!) : undefined));
 
 export const LOWERINGS: Readonly<Record<string, Lowering>> = {
