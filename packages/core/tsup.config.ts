@@ -7,7 +7,7 @@ const libraries = {
 };
 
 export default defineConfig({
-  entry: { ...libraries, worker: "src/engine/worker.ts" },
+  entry: { ...libraries, worker: "src/engine/worker.ts", cli: "src/cli/index.ts" },
   format: ["esm", "cjs"],
   dts: { entry: libraries },
   sourcemap: true,

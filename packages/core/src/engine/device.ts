@@ -106,18 +106,13 @@ class Sessions {
   }
 }
 
-/** Opens a device of ONNX Runtime in a worker thread. */
+/**
+ * Opens a device of ONNX Runtime in a worker thread. The thread is started by the first request: a process that ends while
+ * the thread loads the runtime would hang.
+ */
 export function openDevice(provider: WorkerOptions["provider"], threads: number = availableParallelism()): Device {
-  const require = createRequire(import.meta.url);
-  const workerData: WorkerOptions = { threads, provider };
-  const worker = new Worker(require.resolve("@peft/core/worker"), {
-    workerData,
-    name: `peft-${provider}`,
-    // The program's own flags are not for the worker: with --input-type it would not start.
-    execArgv: [],
-  });
-  worker.unref();
   const pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  let worker: Worker | undefined;
   let failure: Error | undefined;
   let nextId = 0;
   let nextHandle = 0;
@@ -127,29 +122,41 @@ export function openDevice(provider: WorkerOptions["provider"], threads: number 
     const entry = pending.get(id);
     pending.delete(id);
     // A process may end while the worker idles, not while somebody waits for it.
-    if (pending.size === 0) worker.unref();
+    if (pending.size === 0) worker?.unref();
     return entry;
   };
-  worker.on("message", (reply: Reply) => {
-    const entry = settle(reply.id);
-    if (reply.ok) entry?.resolve(reply.result);
-    else entry?.reject(failureOf(provider, reply.message));
-  });
   const fail = (error: Error): void => {
     failure = new PeftError("ENGINE_DEVICE_FAILED", `the device's thread stopped: ${error.message}`, { cause: error });
     for (const id of [...pending.keys()]) settle(id)?.reject(failure);
   };
-  worker.on("error", fail);
-  worker.on("exit", (code) => fail(new Error(`exit code ${code}`)));
+  const start = (): Worker => {
+    const workerData: WorkerOptions = { threads, provider };
+    const started = new Worker(createRequire(import.meta.url).resolve("@peft/core/worker"), {
+      workerData,
+      name: `peft-${provider}`,
+      // The program's own flags are not for the worker: with --input-type it would not start.
+      execArgv: [],
+    });
+    started.on("message", (reply: Reply) => {
+      const entry = settle(reply.id);
+      if (reply.ok) entry?.resolve(reply.result);
+      else entry?.reject(failureOf(provider, reply.message));
+    });
+    started.on("error", fail);
+    started.on("exit", (code) => fail(new Error(`exit code ${code}`)));
+    return started;
+  };
 
   type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
   const ask = <T>(request: WithoutId<Request>, transfer: ArrayBuffer[] = []): Promise<T> => {
     if (failure) return Promise.reject(failure);
+    worker ??= start();
+    const to = worker;
     return new Promise<T>((resolve, reject) => {
       const id = nextId++;
-      if (pending.size === 0) worker.ref();
+      if (pending.size === 0) to.ref();
       pending.set(id, { resolve: resolve as (value: unknown) => void, reject });
-      worker.postMessage({ ...request, id }, transfer);
+      to.postMessage({ ...request, id }, transfer);
     });
   };
   /** For requests whose failure shows at the next run. */
@@ -184,11 +191,13 @@ export function openDevice(provider: WorkerOptions["provider"], threads: number 
     profile: (model, feeds) => ask<Record<string, number>>({ op: "profile", model, feeds }),
     async close() {
       if (failure) return;
-      // A worker that is ended while it loads the runtime, or in a run, takes the process with it: one more request, which
-      // comes after all others, says that it is idle.
-      await ask({ op: "free", handle: -1 }).catch(() => {});
-      worker.removeAllListeners("exit");
-      await worker.terminate();
+      if (worker) {
+        // A worker that is ended while it loads the runtime, or in a run, takes the process with it: one more request, which
+        // comes after all others, says that it is idle.
+        await ask({ op: "free", handle: -1 }).catch(() => {});
+        worker.removeAllListeners("exit");
+        await worker.terminate();
+      }
       failure = new PeftError("DISPOSED", "the device was closed");
     },
   };

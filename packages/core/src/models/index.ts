@@ -9,5 +9,6 @@ export {
   run,
   type Trainable,
 } from "./hostModel.js";
+export { loadHost } from "./loadHost.js";
 export { type NameTable, type Naming, nameTable, SAME_NAMES } from "./names.js";
 export * from "./vit/index.js";
