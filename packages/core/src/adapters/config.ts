@@ -6,6 +6,7 @@ import { PeftError } from "../errors.js";
 import type { HostModel } from "../models/index.js";
 import { HEAD_INITS, type HeadInit } from "./headInit.js";
 import type { Attachment } from "./method.js";
+import type { Targets } from "./targets.js";
 
 export interface CommonFields {
   /**
@@ -32,6 +33,9 @@ export const commonEntries: v.ObjectEntries = {
   baseModelNameOrPath: text,
   revision: text,
 };
+
+/** The schema of `Targets`. */
+export const targetsEntry: v.GenericSchema<Targets> = v.union([v.string(), v.array(v.string()), v.instance(RegExp)]);
 
 export interface AttachOptions {
   /** Of the adapter's first weights and of a new head. @defaultValue 0 */
@@ -130,6 +134,15 @@ export function fieldsFromJSON(json: unknown, { schema, unsupported = {}, place 
     env.warn({ code: "CONFIG_UNKNOWN_KEY", message: `${place}: unknown keys are left out: ${unknown.join(", ")}` });
   }
   return fields;
+}
+
+/** @throws PeftError CONFIG_INVALID for an adapter of GPT-2's layers, which this library does not have */
+export function refuseTransposed(json: unknown, place: string): void {
+  if (!isObject(json) || json.fan_in_fan_out !== true) return;
+  throw new PeftError("CONFIG_INVALID", "fan_in_fan_out is for GPT-2's Conv1D, whose weight is transposed", {
+    place,
+    hint: "the hosts of this library have linear layers of [out, in] only; set it to false",
+  });
 }
 
 function isNeutral(value: unknown): boolean {

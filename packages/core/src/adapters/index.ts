@@ -15,8 +15,9 @@ export {
 } from "./config.js";
 export { type GetPeftModelOptions, getPeftModel } from "./getPeftModel.js";
 export { type HeadInit, newHead } from "./headInit.js";
+export { IA3Config, type IA3Fields } from "./ia3/config.js";
 export { LoraConfig, type LoraFields } from "./lora/config.js";
-export { LoraLayer, type LoraLayerOptions } from "./lora/layer.js";
+export type { LoraInit } from "./lora/layer.js";
 export type { Attachment, StepContext, TrainingHooks, UpdateScope } from "./method.js";
 export { type LoadAdapterOptions, PeftModel, type SavePretrainedOptions } from "./peftModel.js";
 export { type MethodClass, registerMethod } from "./registry.js";

@@ -29,7 +29,7 @@ export interface TargetRules {
 }
 
 /** Tells for a path in one spelling whether it is meant. */
-type Matcher = (path: string) => boolean;
+export type Matcher = (path: string) => boolean;
 
 /**
  * The paths of the modules that the rules name, in the order of the host. Names in either spelling are understood.
@@ -74,7 +74,8 @@ export function firstMatch<T>(
   return undefined;
 }
 
-function inEitherSpelling(names: NameTable, matcher: Matcher): Matcher {
+/** A matcher that is content with either spelling of a path. */
+export function inEitherSpelling(names: NameTable, matcher: Matcher): Matcher {
   return (path) => matcher(path) || matcher(names.to("hf5", path));
 }
 

@@ -45,7 +45,8 @@ export class TrainedCopies implements Part {
   }
 
   detach({ keepMerged = false }: { keepMerged?: boolean } = {}): void {
-    this.setActive(keepMerged);
+    // A copy that is kept is in its place already, or under what another part has merged upon it.
+    if (!keepMerged) this.setActive(false);
     for (const { original, copy } of this.#copies) if (copy !== original) (keepMerged ? original : copy).dispose();
   }
 }

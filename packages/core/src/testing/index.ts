@@ -16,4 +16,5 @@ export {
 export { type Fixture, type FixtureOptimizer, fixtureTraining, readFixture } from "./fixture.js";
 export { fillGolden, goldenArray, mulberry32 } from "./mulberry32.js";
 export { evaluateOps, type OpCase, type OpInfo, type OpResult, readOpCases } from "./opCases.js";
+export { SMALL_HOST, SmallHost } from "./smallHost.js";
 export { readAll, stepOf, type TrainingBatch, type TrainingSettings, trainSteps } from "./training.js";

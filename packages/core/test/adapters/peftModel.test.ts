@@ -330,13 +330,13 @@ describe("configs", () => {
   });
 
   it("from files refuse what would change what is computed, and take it where it is switched off", () => {
-    expect(() => LoraConfig.fromJSON({ peft_type: "LORA", use_dora: true })).toThrow(/use_dora/);
+    expect(() => LoraConfig.fromJSON({ peft_type: "LORA", use_qalora: true })).toThrow(/use_qalora/);
     expect(() => LoraConfig.fromJSON({ peft_type: "LORA", fan_in_fan_out: true })).toThrow(/Conv1D/);
     expect(() => LoraConfig.fromJSON({ peft_type: "LORA", init_lora_weights: "pissa" })).toThrow(/initLoraWeights/);
     expect(() => LoraConfig.fromJSON([])).toThrow(coded("CONFIG_INVALID"));
     expect(() => LoraConfig.fromJSON(null)).toThrow(coded("CONFIG_INVALID"));
     expect(
-      LoraConfig.fromJSON({ peft_type: "LORA", init_lora_weights: "eva", use_dora: false, loftq_config: {} })
+      LoraConfig.fromJSON({ peft_type: "LORA", init_lora_weights: "eva", use_qalora: false, loftq_config: {} })
         .initLoraWeights,
     ).toBe(true);
     expect(warnings).toEqual([]);

@@ -1,62 +1,68 @@
 // How LoRA is attached: which layers, with which rank and scaling, and which biases of the host go with them.
 
-import * as tf from "@tensorflow/tfjs";
 import type { Parameter } from "../../engine/index.js";
 import { PeftError } from "../../errors.js";
 import type { HostModel, Naming } from "../../models/index.js";
-import { getModule, Linear, type Slot, slots } from "../../nn/index.js";
+import { Conv2d, Embedding, getModule, Linear, type Module, slots } from "../../nn/index.js";
 import { adapterParameters, composeAttachment } from "../attachment.js";
+import { MergeableParameter, type Merges, mergeAll, unmergeAll } from "../mergeable.js";
 import type { Attachment } from "../method.js";
 import { describeTargets, patternIn } from "../resolved.js";
 import { findTargets, firstMatch, isAtOrBelow, type TargetRules } from "../targets.js";
 import { copyModulesToSave, savedModules, TrainedCopies } from "../trainedCopies.js";
-import { unwrap, wrap } from "../wrap.js";
+import { type Part, unwrap, wrap } from "../wrap.js";
 import type { LoraConfig } from "./config.js";
-import { LoraLayer, type LoraLayerOptions, MergeableWeight } from "./layer.js";
+import { ConvLora } from "./conv.js";
+import { Dora } from "./dora.js";
+import { EmbeddingLora } from "./embedding.js";
+import type { LoraLayer, LoraLayerOptions } from "./layer.js";
+import { LinearLora } from "./linear.js";
 
 export function attachLora(host: HostModel, config: LoraConfig, seed: number): Attachment {
   const rules = targetRules(host, config);
   const targets = findTargets(host, rules);
-  const layers = targets.map((path) => [path, linearAt(host, path)] as const);
+  const layers = targets.map((path) => loraAt(host, path, { ...optionsAt(path, host, config), seed }));
   const heads = copyModulesToSave(host, config, seed);
   const biases = new TrainedCopies(host, trainedBiases(host, config, targets));
 
   const places = slots(host);
   const parameters = new Map<string, Parameter>();
-  const adapted = layers.map(([path, linear]) => {
-    const lora = new LoraLayer(linear, { ...optionsAt(path, host, config), seed });
+  const merges: Merges[number][] = [];
+  const doras: Dora[] = [];
+  const parts: Part[] = layers.map(([path, lora]) => {
     for (const [key, parameter] of adapterParameters(lora, path)) parameters.set(key, parameter);
-    const weight = new MergeableWeight(places.get(`${path}.weight`)!);
-    const part = wrapLinear(places.get(path)!, lora, weight);
-    return { lora, weight, part };
+    const dora = config.useDora ? new Dora(lora) : undefined;
+    if (dora) {
+      const key = `${path}.lora_magnitude_vector`;
+      dora.magnitude.name = key;
+      parameters.set(key, dora.magnitude);
+      doras.push(dora);
+    }
+    const update = dora ?? lora;
+    const weight = new MergeableParameter(places.get(`${path}.weight`)!);
+    merges.push([weight, (data) => update.mergedWith(data)]);
+    if (lora.pairBias && lora.base.bias) {
+      merges.push([new MergeableParameter(places.get(`${path}.bias`)!), (data) => lora.mergedBias(data)]);
+    }
+    return wrap(places.get(path)!, (forward, x) => (weight.isMerged ? forward(x!) : update.apply(forward, x!)));
   });
+  Dora.start(doras);
   const isAdapted = new Set(targets);
   for (const [name, parameter] of biases.parameters) parameters.set(biasKey(name, isAdapted), parameter);
   for (const [name, parameter] of heads.parameters) parameters.set(name, parameter);
 
   return composeAttachment({
     parameters,
-    parts: [heads, biases, ...adapted.flatMap(({ weight, part }) => [weight, part])],
+    parts: [heads, biases, ...merges.map(([parameter]) => parameter), ...parts],
     copies: [heads, biases],
-    own: adapted.map(({ lora }) => lora.scaling),
+    own: layers.map(([, lora]) => lora.scaling),
     describe: (naming) => describe(host, config, targets, naming),
     setScale: async (factor) => {
-      await Promise.all(adapted.map(({ lora }) => lora.setScale(factor)));
+      await Promise.all(layers.map(([, lora]) => lora.setScale(factor)));
     },
-    merge: async () => {
-      // All are computed before the first is put in place, so that an error leaves the host as it is.
-      const merged: Float32Array[] = [];
-      for (const { lora, weight } of adapted) merged.push(await lora.mergedWith(await weight.read()));
-      for (const [i, { weight }] of adapted.entries()) weight.merge(merged[i]!);
-    },
-    unmerge: () => {
-      for (const { weight } of adapted) weight.unmerge();
-    },
+    merge: layers.map(([, lora]) => lora.unmergeable).find(Boolean) ?? (() => mergeAll(merges)),
+    unmerge: () => unmergeAll(merges),
   });
-}
-
-function wrapLinear(slot: Slot, lora: LoraLayer, weight: MergeableWeight): ReturnType<typeof wrap> {
-  return wrap(slot, (forward, x) => (weight.isMerged ? forward(x!) : tf.add(forward(x!), lora.forward(x!))));
 }
 
 function targetRules(host: HostModel, config: LoraConfig): TargetRules {
@@ -70,25 +76,42 @@ function targetRules(host: HostModel, config: LoraConfig): TargetRules {
   return { ...config, targetModules, modulesToSave: savedModules(host, config.modulesToSave) };
 }
 
-function linearAt(host: HostModel, path: string): Linear {
+/** The kinds of layers that LoRA is for, each with what it becomes there. */
+const KINDS: readonly ((module: Module, options: LoraLayerOptions) => LoraLayer | undefined)[] = [
+  (module, options) => (module instanceof Linear ? new LinearLora(module, options) : undefined),
+  (module, options) => (module instanceof Conv2d ? new ConvLora(module, options) : undefined),
+  (module, options) => (module instanceof Embedding ? new EmbeddingLora(module, options) : undefined),
+];
+
+function loraAt(host: HostModel, path: string, options: LoraLayerOptions): [path: string, lora: LoraLayer] {
   const module = unwrap(getModule(host, path));
-  if (module instanceof Linear) return module;
+  for (const kind of KINDS) {
+    const lora = kind(module, options);
+    if (lora) return [path, lora];
+  }
   throw new PeftError(
     "TARGET_UNSUPPORTED",
-    `LoRA is for linear layers, and "${path}" is a ${module.constructor.name}`,
+    `LoRA is for linear layers, convolutions and embeddings, and "${path}" is a ${module.constructor.name}`,
     {
       place: "targetModules",
-      hint: "name the linear layers inside it, or exclude it with excludeModules",
+      hint: "name the layers inside it, or exclude it with excludeModules",
     },
   );
 }
 
 function optionsAt(path: string, { names }: HostModel, config: LoraConfig): Omit<LoraLayerOptions, "seed"> {
+  const r = firstMatch(config.rankPattern, path, names, "rankPattern") ?? config.r;
+  if (config.initLoraWeights === "orthogonal" && r % 2 !== 0) {
+    throw new PeftError("CONFIG_INVALID", `the start "orthogonal" needs an even rank, and "${path}" has ${r}`, {
+      place: "initLoraWeights",
+    });
+  }
   return {
-    r: firstMatch(config.rankPattern, path, names, "rankPattern") ?? config.r,
+    r,
     alpha: firstMatch(config.alphaPattern, path, names, "alphaPattern") ?? config.loraAlpha,
     useRslora: config.useRslora,
     dropout: config.loraDropout,
+    bias: config.loraBias,
     init: config.initLoraWeights,
   };
 }

@@ -1,0 +1,117 @@
+// Adapters against Python's PEFT, from the files that it writes (fixtures/lora and fixtures/peft).
+import { join } from "node:path";
+import { type HostModel, PeftModel, ViTForImageClassification } from "@peft/core";
+import {
+  countDifferences,
+  type Fixture,
+  fillGolden,
+  type Numbers,
+  readAll,
+  readFixture,
+  SmallHost,
+} from "@peft/core/testing";
+import { type Row, row } from "./rows.js";
+import { batchOf, type TrainedCase, type TrainedInfo, textRow, trainedRows } from "./trained.js";
+
+interface PeftInfo extends TrainedInfo {
+  readonly host: string;
+  readonly trainableLine: string;
+}
+
+interface PeftCase extends TrainedCase<PeftModel> {
+  readonly fixture: Fixture<PeftInfo>;
+  host(): Promise<HostModel>;
+}
+
+export async function peft(fixtures: string): Promise<Row[]> {
+  const cases = [
+    peftCase(fixtures, "LoRA qv", "lora/qv"),
+    peftCase(fixtures, "LoRA patterns", "lora/patterns"),
+    peftCase(fixtures, "LoRA regex", "lora/regex"),
+    peftCase(fixtures, "LoRA qv-hf4", "lora/qv-hf4", "lora/qv"),
+    peftCase(fixtures, "LoRA layers", "peft/lora-layers"),
+    peftCase(fixtures, "LoRA groups", "peft/lora-groups"),
+    peftCase(fixtures, "LoRA bias", "peft/lora-bias"),
+    peftCase(fixtures, "DoRA layers", "peft/dora-layers"),
+    peftCase(fixtures, "DoRA ViT", "peft/dora-vit"),
+    peftCase(fixtures, "(IA)3 layers", "peft/ia3-layers"),
+    peftCase(fixtures, "(IA)3 ViT", "peft/ia3-vit"),
+  ];
+  const rows = await trainedRows(cases);
+  for (const one of cases) rows.push(...(await exactRows(one)));
+  return rows;
+}
+
+/** @param numbers the fixture of what the adapter computes, where it is not of the same name */
+function peftCase(fixtures: string, subject: string, folder: string, numbers: string = folder): PeftCase {
+  const fixture = readFixture<PeftInfo>(fixtures, numbers);
+  const outputs = fixture.group("output");
+  if (folder === "lora/patterns") {
+    // Where biases are trained, PEFT leaves the trained ones in the host: `exactRows` has ours, which is the bare host's.
+    outputs.delete("disabledLogits");
+    console.error(
+      "left out: LoRA patterns / outputs / disabledLogits (PEFT's disabled model keeps the trained biases)",
+    );
+  }
+  for (const [key, values] of fixture.group("merged")) outputs.set(`merged ${key}`, values);
+  const host = () => hostOf(fixtures, fixture.info.host);
+  return {
+    subject,
+    fixture,
+    outputs,
+    host,
+    open: async () => PeftModel.fromPretrained(await host(), join(fixtures, folder), { isTrainable: true }),
+    trained: (model) =>
+      new Map(
+        [...model.trainableParameters()].map(([key, parameter]) => [
+          `base_model.model.${model.names.to("hf5", key)}`,
+          parameter,
+        ]),
+      ),
+    measure: async (model) => {
+      const measured = new Map<string, Numbers>([
+        ["disabledLogits", await model.disableAdapter(() => logitsOf(model, fixture))],
+      ]);
+      if (!outputs.has("mergedLogits")) return measured;
+      await model.merge();
+      measured.set("mergedLogits", await logitsOf(model, fixture));
+      const merged = await readAll(model.getBaseModel().parameters());
+      for (const key of fixture.group("merged").keys()) {
+        const values = merged.get(key);
+        if (values) measured.set(`merged ${key}`, values);
+      }
+      model.unmerge();
+      return measured;
+    },
+  };
+}
+
+/** PEFT's line of what is trained; and that the disabled model is the bare host to the last bit. */
+async function exactRows({ subject, fixture, host: hostOfCase, open }: PeftCase): Promise<Row[]> {
+  const host = await hostOfCase();
+  const bare = await logitsOf(host, fixture);
+  host.dispose();
+  const model = await open();
+  const disabled = await model.disableAdapter(() => logitsOf(model, fixture));
+  const line = model.printTrainableParameters();
+  model.dispose();
+  return [
+    textRow(`${subject} / trainable parameters`, line, fixture.info.trainableLine),
+    row(`${subject} / disabled logits, to the bare host's`, "exact", countDifferences(disabled, bare)),
+  ];
+}
+
+async function hostOf(fixtures: string, name: string): Promise<HostModel> {
+  if (name === "../vit/tiny") return ViTForImageClassification.fromPretrained(join(fixtures, "vit", "tiny"));
+  const host = new SmallHost();
+  fillGolden(host.parameters());
+  return host;
+}
+
+async function logitsOf(model: HostModel, fixture: Fixture<PeftInfo>): Promise<Numbers> {
+  const { labels: _, ...inputs } = batchOf(fixture);
+  const { logits } = await model(inputs);
+  const numbers = await logits.data();
+  logits.dispose();
+  return numbers;
+}
