@@ -1,15 +1,8 @@
 // Adapters against Python's PEFT, from the files that it writes (fixtures/lora and fixtures/peft).
 import { join } from "node:path";
-import { type HostModel, PeftModel, ViTForImageClassification } from "@peft/core";
-import {
-  countDifferences,
-  type Fixture,
-  fillGolden,
-  type Numbers,
-  readAll,
-  readFixture,
-  SmallHost,
-} from "@peft/core/testing";
+import { type HostModel, PeftModel } from "@peft/core";
+import { countDifferences, type Fixture, type Numbers, readAll, readFixture } from "@peft/core/testing";
+import { hostOf } from "./hosts.js";
 import { type Row, row } from "./rows.js";
 import { batchOf, type TrainedCase, type TrainedInfo, textRow, trainedRows } from "./trained.js";
 
@@ -99,13 +92,6 @@ async function exactRows({ subject, fixture, host: hostOfCase, open }: PeftCase)
     textRow(`${subject} / trainable parameters`, line, fixture.info.trainableLine),
     row(`${subject} / disabled logits, to the bare host's`, "exact", countDifferences(disabled, bare)),
   ];
-}
-
-async function hostOf(fixtures: string, name: string): Promise<HostModel> {
-  if (name === "../vit/tiny") return ViTForImageClassification.fromPretrained(join(fixtures, "vit", "tiny"));
-  const host = new SmallHost();
-  fillGolden(host.parameters());
-  return host;
 }
 
 async function logitsOf(model: HostModel, fixture: Fixture<PeftInfo>): Promise<Numbers> {
