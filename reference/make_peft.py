@@ -69,15 +69,33 @@ def move(model, seed: int = 3000) -> None:
                 parameter.copy_(values if "lora_" in name else parameter + values)
 
 
+# Active together, with their folders; each was made as a case or a source of its own.
+TOGETHER = {"lora-and-dora": {"first": "lora-a", "second": "dora-a"}}
+
+
 def build(case: str):
+    if case in TOGETHER:
+        return build_together(TOGETHER[case])
     model = get_peft_model(host_of(case), CASES[case])
     move(model)
+    return model.eval()
+
+
+def build_together(folders: dict):
+    (first, folder), *others = folders.items()
+    model = PeftModel.from_pretrained(small_host.small_host(), FIXTURES / SUITE / folder, adapter_name=first, is_trainable=True)
+    for name, folder in others:
+        model.load_adapter(FIXTURES / SUITE / folder, adapter_name=name, is_trainable=True)
+    model.base_model.set_adapter(list(folders))
     return model.eval()
 
 
 def adapter_key(name: str) -> str:
     """The key in the adapter file of a parameter of the PEFT model, as PEFT itself strips it."""
     name = name.replace(".modules_to_save.default.", ".").replace("lora_magnitude_vector.default.weight", "lora_magnitude_vector")
+    for adapter in ("first", "second"):
+        if f".{adapter}" in name:
+            return f"{adapter}:{adapter_key(name.replace(f'.{adapter}', '.default'))}"
     return name.replace(".default.", ".").removesuffix(".default")
 
 
@@ -104,12 +122,13 @@ def measure(case: str) -> None:
 
     run = training_run(lambda: build(case), outputs_of, rename=adapter_key)
     model = build(case).double()
-    assert load_file(folder / "adapter_model.safetensors").keys() == run["gradients"].keys()
-    reloaded = PeftModel.from_pretrained(host_of(case), folder).eval().double()
-    with torch.no_grad():
-        assert torch.equal(logits_of(reloaded, batch), run["outputs"]["logits"])
-        with model.disable_adapter():
-            disabled = logits_of(model, batch)
+    if case not in TOGETHER:
+        assert load_file(folder / "adapter_model.safetensors").keys() == run["gradients"].keys()
+        reloaded = PeftModel.from_pretrained(host_of(case), folder).eval().double()
+        with torch.no_grad():
+            assert torch.equal(logits_of(reloaded, batch), run["outputs"]["logits"])
+    with torch.no_grad(), model.disable_adapter():
+        disabled = logits_of(model, batch)
     line = trainable_line(model)
     tensors = batch | {"output.disabledLogits": disabled}
     if case not in UNMERGED:
@@ -123,7 +142,7 @@ def measure(case: str) -> None:
     tensors |= prefixed("output", run["outputs"]) | prefixed("grad", run["gradients"]) | prefixed("delta", run["deltas"])
     info = {
         "host": "../vit/tiny" if is_vit(case) else "reference/small_host.py",
-        "adapter": case,
+        "adapter": TOGETHER.get(case, case),
         "made": "peft, float64 on the float32 weights",
         "outputs": "logits: adapter active; disabledLogits: within disable_adapter(); mergedLogits: after merge_and_unload(), before training",
         "merged": UNMERGED.get(case, "the tensors of the host that merge_and_unload() changes, under the names of the checkpoint file"),
@@ -135,8 +154,70 @@ def measure(case: str) -> None:
     write(SUITE, case, tensors, info)
 
 
+# Adapters to be combined, without a head; those of one method stand on one host together.
+EVERY = ["stem", "mix", "words", "fc1", "fc2"]
+SOURCES = {
+    "lora": {
+        "a": LoraConfig(r=4, lora_alpha=8, target_modules=EVERY),
+        "b": LoraConfig(r=4, lora_alpha=6, target_modules=["stem", "words", "fc1"]),
+        "c": LoraConfig(r=2, lora_alpha=2, target_modules=EVERY),
+    },
+    "dora": {"a": LoraConfig(r=2, lora_alpha=3, target_modules=["mix", "words", "fc1"], use_dora=True)},
+    "ia3": {
+        "a": IA3Config(target_modules=["stem", "mix", "fc1"], feedforward_modules=["mix"]),
+        "b": IA3Config(target_modules=["stem", "fc1", "fc2"], feedforward_modules=["fc2"]),
+    },
+}
+COMBINATIONS = {
+    "lora": {
+        "linear": (["a", "b"], [0.7, -0.4], dict(combination_type="linear")),
+        "cat": (["a", "b", "c"], [0.7, -0.4, 1.5], dict(combination_type="cat")),
+        "svd": (["a", "b"], [0.7, -0.4], dict(combination_type="svd")),
+        "svd-rank": (["a", "c"], [1.0, 0.8], dict(combination_type="svd", svd_rank=3)),
+        "ties": (["a", "b"], [0.7, 0.6], dict(combination_type="ties", density=0.6)),
+        "ties-frequency": (["a", "b"], [0.7, 0.6], dict(combination_type="ties", density=0.6, majority_sign_method="frequency")),
+        "ties-svd": (["a", "b", "c"], [0.7, 0.6, 0.5], dict(combination_type="ties_svd", density=0.6)),
+        "magnitude-prune": (["a", "b"], [0.7, 0.6], dict(combination_type="magnitude_prune", density=0.3)),
+        "magnitude-prune-svd": (["a", "c"], [0.7, 0.6], dict(combination_type="magnitude_prune_svd", density=0.3)),
+        "one": (["b"], [0.5], dict(combination_type="svd")),
+    },
+    "ia3": {"linear": (["a", "b"], [0.6, 0.5], {})},
+}
+
+
+def combine(method: str) -> None:
+    """The sources as folders `<method>-<name>`, and the logits of every combination."""
+    batch = inputs_of("small")
+    sources = SOURCES[method]
+    for index, (name, config) in enumerate(sources.items()):
+        model = get_peft_model(small_host.small_host(), config)
+        move(model, seed=4000 + 100 * index)
+        save(model, FIXTURES / SUITE / f"{method}-{name}")
+    if method not in COMBINATIONS:
+        return
+    tensors = {key: batch[key] for key in ("pixels", "ids")}
+    for label, (names, weights, options) in COMBINATIONS[method].items():
+        model = PeftModel.from_pretrained(small_host.small_host(), FIXTURES / SUITE / f"{method}-{names[0]}", adapter_name=names[0])
+        for name in names[1:]:
+            model.load_adapter(FIXTURES / SUITE / f"{method}-{name}", adapter_name=name)
+        model = model.double().eval()
+        model.add_weighted_adapter(names, weights, "combined", **options)
+        model.base_model.set_adapter("combined")
+        with torch.no_grad():
+            tensors[f"output.{label}"] = logits_of(model, batch)
+    combinations = {label: {"adapters": names, "weights": weights, **options} for label, (names, weights, options) in COMBINATIONS[method].items()}
+    info = {"host": "reference/small_host.py", "made": "peft's add_weighted_adapter, float64 on the float32 weights", "combinations": combinations}
+    write(SUITE, f"{method}-combined", tensors, info)
+
+
 if __name__ == "__main__":
     for name in CASES:
         print(name, flush=True)
         save(build(name), FIXTURES / SUITE / name)
+        measure(name)
+    for method in SOURCES:
+        print(method, flush=True)
+        combine(method)
+    for name in TOGETHER:
+        print(name, flush=True)
         measure(name)

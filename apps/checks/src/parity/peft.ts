@@ -1,13 +1,16 @@
 // Adapters against Python's PEFT, from the files that it writes (fixtures/lora and fixtures/peft).
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type HostModel, PeftModel } from "@peft/core";
 import { countDifferences, type Fixture, type Numbers, readAll, readFixture } from "@peft/core/testing";
+import { combinedRows } from "./combined.js";
 import { hostOf } from "./hosts.js";
 import { type Row, row } from "./rows.js";
 import { batchOf, type TrainedCase, type TrainedInfo, textRow, trainedRows } from "./trained.js";
 
 interface PeftInfo extends TrainedInfo {
   readonly host: string;
+  /** The adapter's folder, or those of several by their names, which are active together. */
+  readonly adapter: string | Readonly<Record<string, string>>;
   readonly trainableLine: string;
 }
 
@@ -29,9 +32,11 @@ export async function peft(fixtures: string): Promise<Row[]> {
     peftCase(fixtures, "DoRA ViT", "peft/dora-vit"),
     peftCase(fixtures, "(IA)3 layers", "peft/ia3-layers"),
     peftCase(fixtures, "(IA)3 ViT", "peft/ia3-vit"),
+    peftCase(fixtures, "LoRA and DoRA together", "peft/lora-and-dora"),
   ];
   const rows = await trainedRows(cases);
   for (const one of cases) rows.push(...(await exactRows(one)));
+  for (const method of ["lora", "ia3"]) rows.push(...(await combinedRows(fixtures, method)));
   return rows;
 }
 
@@ -53,14 +58,9 @@ function peftCase(fixtures: string, subject: string, folder: string, numbers: st
     fixture,
     outputs,
     host,
-    open: async () => PeftModel.fromPretrained(await host(), join(fixtures, folder), { isTrainable: true }),
+    open: async () => load(await host(), join(fixtures, folder), fixture.info.adapter),
     trained: (model) =>
-      new Map(
-        [...model.trainableParameters()].map(([key, parameter]) => [
-          `base_model.model.${model.names.to("hf5", key)}`,
-          parameter,
-        ]),
-      ),
+      new Map([...model.trainableParameters()].map(([key, parameter]) => [keyOf(model, key), parameter])),
     measure: async (model) => {
       const measured = new Map<string, Numbers>([
         ["disabledLogits", await model.disableAdapter(() => logitsOf(model, fixture))],
@@ -77,6 +77,22 @@ function peftCase(fixtures: string, subject: string, folder: string, numbers: st
       return measured;
     },
   };
+}
+
+async function load(host: HostModel, directory: string, adapter: PeftInfo["adapter"]): Promise<PeftModel> {
+  if (typeof adapter === "string") return PeftModel.fromPretrained(host, directory, { isTrainable: true });
+  const model = new PeftModel(host);
+  for (const [adapterName, folder] of Object.entries(adapter)) {
+    await model.loadAdapter(join(dirname(directory), folder), { adapterName, isTrainable: true });
+  }
+  model.setAdapter(Object.keys(adapter));
+  return model;
+}
+
+/** The fixture's name of a parameter; of several adapters each key begins with the adapter's name. */
+function keyOf(model: PeftModel, name: string): string {
+  const colon = name.indexOf(":") + 1;
+  return `${name.slice(0, colon)}base_model.model.${model.names.to("hf5", name.slice(colon))}`;
 }
 
 /** PEFT's line of what is trained; and that the disabled model is the bare host to the last bit. */

@@ -13,6 +13,7 @@ import {
   IA3Config,
   LoraConfig,
   type PeftConfig,
+  type PeftModel,
   useEngine,
   writeSafetensors,
 } from "@peft/core";
@@ -25,7 +26,19 @@ const VIT = "../vit/tiny";
 const SMALL = "small";
 const EVERY_LAYER = ["stem", "mix", "words", "fc1", "fc2"];
 
-const CASES: readonly [subject: string, host: string, config: PeftConfig][] = [
+/** An adapter made of two, with the name that is saved in the folder itself. */
+async function combined(host: HostModel): Promise<PeftModel> {
+  const config = new LoraConfig({ r: 4, targetModules: EVERY_LAYER, initLoraWeights: false, modulesToSave: null });
+  const model = getPeftModel(host, config, { adapterName: "first", seed: 1 });
+  model.addAdapter("second", config.with({ r: 2, loraAlpha: 3 }), { seed: 2 });
+  await model.addWeightedAdapter(["first", "second"], [0.7, -0.4], "default", { combinationType: "cat" });
+  model.deleteAdapter("first");
+  model.deleteAdapter("second");
+  model.setAdapter("default");
+  return model;
+}
+
+const CASES: readonly [subject: string, host: string, made: PeftConfig | typeof combined][] = [
   ["LoRA, default targets", VIT, new LoraConfig({ r: 4, loraAlpha: 8 })],
   [
     "LoRA, patterns and biases",
@@ -42,6 +55,7 @@ const CASES: readonly [subject: string, host: string, config: PeftConfig][] = [
   ["LoRA, groups", SMALL, new LoraConfig({ r: 4, targetModules: ["grouped", "stem"] })],
   ["LoRA, biases of its own", SMALL, new LoraConfig({ targetModules: ["stem", "fc1"], loraBias: true })],
   ["LoRA, orthogonal start", SMALL, new LoraConfig({ targetModules: ["fc1"], initLoraWeights: "orthogonal" })],
+  ["LoRA, two made one", SMALL, combined],
   ["DoRA, every layer", SMALL, new LoraConfig({ r: 4, targetModules: EVERY_LAYER, useDora: true })],
   ["DoRA, ViT", VIT, new LoraConfig({ r: 4, targetModules: ["projection", "query", "fc1"], useDora: true })],
   [
@@ -81,8 +95,8 @@ export async function writtenRows(root: string): Promise<Row[]> {
   try {
     await useEngine("compiled", { threads: 2 });
     const ours: { logits: Numbers; merged: Numbers | undefined }[] = [];
-    for (const [i, [, host, config]] of CASES.entries()) {
-      ours.push(await write(join(folder, String(i)), await hostOf(join(root, "fixtures"), host), config));
+    for (const [i, [, host, made]] of CASES.entries()) {
+      ours.push(await write(join(folder, String(i)), await hostOf(join(root, "fixtures"), host), made));
     }
     const script = join(root, "reference/peft_reads_ours.py");
     const { stdout } = await promisify(execFile)(python, [script, folder], { maxBuffer: 2 ** 26 });
@@ -97,9 +111,9 @@ export async function writtenRows(root: string): Promise<Row[]> {
 async function write(
   folder: string,
   host: HostModel,
-  config: PeftConfig,
+  made: PeftConfig | typeof combined,
 ): Promise<{ logits: Numbers; merged: Numbers | undefined }> {
-  const model = getPeftModel(host, config);
+  const model = typeof made === "function" ? await made(host) : getPeftModel(host, made);
   for (const [i, parameter] of [...model.trainableParameters().values()].entries()) {
     const moves = goldenArray(5000 + i, parameter.size, 0.2);
     await parameter.write((await parameter.read()).map((x, k) => x + moves[k]!) as Float32Array);

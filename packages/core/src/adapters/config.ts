@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { env } from "../env.js";
 import { PeftError } from "../errors.js";
 import type { HostModel } from "../models/index.js";
+import type { Combination, CombinationOptions, CombinationSource } from "./combination.js";
 import { HEAD_INITS, type HeadInit } from "./headInit.js";
 import type { Attachment } from "./method.js";
 import type { Targets } from "./targets.js";
@@ -53,6 +54,13 @@ export abstract class PeftConfig<Fields extends object = object> {
    * @throws PeftError TARGET_NOT_FOUND, TARGET_UNSUPPORTED; the host is then as it was
    */
   abstract attach(host: HostModel, adapterName: string, options?: AttachOptions): Attachment;
+
+  /**
+   * Makes one adapter of several of this method. Called by `PeftModel.addWeightedAdapter`; absent where a method cannot.
+   *
+   * @throws PeftError ARGUMENT_INVALID for adapters that do not go together
+   */
+  combine?(host: HostModel, sources: readonly CombinationSource[], options: CombinationOptions): Promise<Combination>;
 
   /** The config with some fields changed. */
   with(changes: Partial<Fields>): this {

@@ -5,6 +5,13 @@ export { BitFitConfig, FullConfig, type FullFields, LinearProbeConfig } from "./
 export { BottleneckConfig, type BottleneckFields, STYLE_DEFAULTS } from "./bottleneck/config.js";
 export { BottleneckAdapter, type BottleneckOptions } from "./bottleneck/layer.js";
 export {
+  COMBINATION_TYPES,
+  type Combination,
+  type CombinationOptions,
+  type CombinationSource,
+  type CombinationType,
+} from "./combination.js";
+export {
   type AttachOptions,
   type CommonFields,
   commonEntries,

@@ -7,6 +7,7 @@ import { inVariant, type Parameter, structureChanged, variants } from "../engine
 import { PeftError } from "../errors.js";
 import { HostModel, type ModelInputs, type ModelOutput, type NameTable, type Naming } from "../models/index.js";
 import { openAdapter, readAdapter, writeAdapter } from "./adapterFiles.js";
+import { type CombinationOptions, combineAdapters } from "./combination.js";
 import type { AttachOptions, CommonFields, PeftConfig } from "./config.js";
 import { combineHooks } from "./hooks.js";
 import type { Attachment, TrainingHooks } from "./method.js";
@@ -223,14 +224,46 @@ export class PeftModel extends HostModel {
   }
 
   /**
+   * Makes a new adapter of several of one method (LoRA or (IA)3), as the weighted sum of what they do or as another of PEFT's
+   * combinations; not active until `setAdapter`. It has no head and no biases of its own: those cannot be summed. Merged
+   * adapters are unmerged.
+   *
+   * @param weights of the adapters, of either sign
+   * @throws PeftError ADAPTER_UNKNOWN, ADAPTER_EXISTS; ARGUMENT_INVALID for adapters that do not go together: of several
+   *   methods, with copies of one head, of ranks that do not fit
+   */
+  async addWeightedAdapter(
+    adapterNames: readonly string[],
+    weights: readonly number[],
+    adapterName: string,
+    options: CombinationOptions = {},
+  ): Promise<void> {
+    const sources = adapterNames.map((name, i) => ({ ...this.#adapter(name), weight: weights[i] ?? Number.NaN }));
+    this.#assertApart(adapterNames);
+    const combined = await combineAdapters(this.#host, sources, options);
+    const { parameters } = this.#attach(adapterName, combined.config, true);
+    for (const [key, numbers] of combined.numbers) parameters.get(key)!.adopt(numbers);
+  }
+
+  /**
    * Makes one adapter the active one, or several. Merged adapters are unmerged.
    *
    * @throws PeftError ADAPTER_UNKNOWN; ARGUMENT_INVALID for several that hold copies of one parameter of the host
    */
   setAdapter(adapterNames: string | readonly string[]): void {
     const wanted = typeof adapterNames === "string" ? [adapterNames] : adapterNames;
+    this.#assertApart(wanted);
+    this.unmerge();
+    this.#switch(false);
+    this.#active = [...this.#adapters.keys()].filter((name) => wanted.includes(name));
+    this.#switch(true);
+    structureChanged();
+  }
+
+  /** Of several adapters none may hold a copy of the same parameter of the host. */
+  #assertApart(names: readonly string[]): void {
     const held = new Map<string, string>();
-    for (const name of wanted) {
+    for (const name of names) {
       for (const parameter of this.#adapter(name).attachment.replaces?.keys() ?? []) {
         if (!held.has(parameter)) held.set(parameter, name);
         else if (held.get(parameter) !== name) {
@@ -240,11 +273,6 @@ export class PeftModel extends HostModel {
         }
       }
     }
-    this.unmerge();
-    this.#switch(false);
-    this.#active = [...this.#adapters.keys()].filter((name) => wanted.includes(name));
-    this.#switch(true);
-    structureChanged();
   }
 
   /**
@@ -328,12 +356,13 @@ export class PeftModel extends HostModel {
   }
 
   /**
-   * Folds the active adapters into the host for good, takes all adapters off, and gives the host. Copies of a head and of
-   * biases become the host's own.
+   * Folds the active adapters, or those named, into the host for good, takes all adapters off, and gives the host. Copies of
+   * a head and of biases become the host's own.
    *
-   * @throws PeftError as `merge`
+   * @throws PeftError as `merge`; as `setAdapter` for those named
    */
-  async mergeAndUnload(): Promise<HostModel> {
+  async mergeAndUnload(options: { readonly adapterNames?: readonly string[] } = {}): Promise<HostModel> {
+    if (options.adapterNames) this.setAdapter(options.adapterNames);
     await this.merge();
     return this.#takeOff((name) => this.#merged.includes(name));
   }

@@ -33,7 +33,22 @@ async function hostOf({ info }: Fixture<{ readonly host: string }>): Promise<Hos
   fillGolden(host.parameters());
   return host;
 }
-const keyOf = (model: PeftModel) => (name: string) => `base_model.model.${model.names.to("hf5", name)}`;
+/** The fixture's name of a parameter; of several adapters each key begins with the adapter's name. */
+const keyOf = (model: PeftModel) => (name: string) => {
+  const colon = name.indexOf(":") + 1;
+  return `${name.slice(0, colon)}base_model.model.${model.names.to("hf5", name.slice(colon))}`;
+};
+
+/** The adapter in a folder, or several that are active together. */
+async function load(host: HostModel, directory: string, together: Info["adapter"]): Promise<PeftModel> {
+  if (typeof together === "string") return PeftModel.fromPretrained(host, directory, { isTrainable: true });
+  const model = new PeftModel(host);
+  for (const [adapterName, folder] of Object.entries(together)) {
+    await model.loadAdapter(join(dirname(directory), folder), { adapterName, isTrainable: true });
+  }
+  model.setAdapter(Object.keys(together));
+  return model;
+}
 const rename = <T>(map: ReadonlyMap<string, T>, to: (name: string) => string): Map<string, T> =>
   new Map([...map].map(([name, value]) => [to(name), value]));
 
@@ -54,6 +69,7 @@ describe.each(["compiled", "eager"] as const)("adapter files of Python's PEFT, %
     ["peft/dora-vit", "dora-vit"],
     ["peft/ia3-layers", "ia3-layers"],
     ["peft/ia3-vit", "ia3-vit"],
+    ["peft/lora-and-dora", "lora-and-dora"],
   ])("%s gives the logits, gradients, steps and merged weights of %s", async (folder, numbers) => {
     const directory = join(FIXTURES, folder);
     const fixture = readFixture<Info>(dirname(directory), numbers);
@@ -62,7 +78,7 @@ describe.each(["compiled", "eager"] as const)("adapter files of Python's PEFT, %
     const hostParameters = host.parameters();
     const batch = batchOf(fixture);
     const bare = await logitsOf(host, batch);
-    const model = await PeftModel.fromPretrained(host, directory, { isTrainable: true });
+    const model = await load(host, directory, fixture.info.adapter);
     expect(model.printTrainableParameters()).toBe(fixture.info.trainableLine);
 
     const outputs = fixture.group("output");
@@ -113,6 +129,7 @@ describe.each(["compiled", "eager"] as const)("adapter files of Python's PEFT, %
 
 interface Info {
   readonly host: string;
+  readonly adapter: string | Readonly<Record<string, string>>;
   readonly optimizer: FixtureOptimizer;
   readonly losses: number[];
   readonly trainableLine: string;

@@ -63,7 +63,7 @@ function layerAt(host: HostModel, path: string): Linear | Conv2d {
 }
 
 /** PEFT's rule: a pattern must match the whole path, an entry of a list be its end, whether after a dot or not. */
-function feedforward(host: HostModel, { feedforwardModules }: IA3Config): (path: string) => boolean {
+export function feedforward(host: HostModel, { feedforwardModules }: IA3Config): (path: string) => boolean {
   if (typeof feedforwardModules !== "string") {
     return inEitherSpelling(host.names, (path) => feedforwardModules.some((entry) => path.endsWith(entry)));
   }

@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { PeftError } from "../../errors.js";
 import type { HostModel } from "../../models/index.js";
+import type { Combination, CombinationSource } from "../combination.js";
 import {
   type AttachOptions,
   type CommonFields,
@@ -16,6 +17,7 @@ import {
 import type { Attachment } from "../method.js";
 import type { Targets } from "../targets.js";
 import { attachIa3 } from "./attach.js";
+import { combineIa3 } from "./combine.js";
 
 export interface IA3Fields extends CommonFields {
   /** Which linear layers and convolutions are adapted: of a transformer the keys, the values, and the second feed-forward layer. */
@@ -72,5 +74,9 @@ export class IA3Config extends PeftConfig<IA3Fields> {
 
   override attach(host: HostModel, _adapterName: string, { seed = 0 }: AttachOptions = {}): Attachment {
     return attachIa3(host, this, seed);
+  }
+
+  override combine(host: HostModel, sources: readonly CombinationSource[]): Promise<Combination> {
+    return combineIa3(host, sources as readonly CombinationSource<IA3Config>[]);
   }
 }

@@ -11,6 +11,7 @@ import { describeTargets, patternIn } from "../resolved.js";
 import { findTargets, firstMatch, isAtOrBelow, type TargetRules } from "../targets.js";
 import { copyModulesToSave, savedModules, TrainedCopies } from "../trainedCopies.js";
 import { type Part, unwrap, wrap } from "../wrap.js";
+import { layersOf } from "./combine.js";
 import type { LoraConfig } from "./config.js";
 import { ConvLora } from "./conv.js";
 import { Dora } from "./dora.js";
@@ -51,7 +52,7 @@ export function attachLora(host: HostModel, config: LoraConfig, seed: number): A
   for (const [name, parameter] of biases.parameters) parameters.set(biasKey(name, isAdapted), parameter);
   for (const [name, parameter] of heads.parameters) parameters.set(name, parameter);
 
-  return composeAttachment({
+  const attachment = composeAttachment({
     parameters,
     parts: [heads, biases, ...merges.map(([parameter]) => parameter), ...parts],
     copies: [heads, biases],
@@ -63,6 +64,8 @@ export function attachLora(host: HostModel, config: LoraConfig, seed: number): A
     merge: layers.map(([, lora]) => lora.unmergeable).find(Boolean) ?? (() => mergeAll(merges)),
     unmerge: () => unmergeAll(merges),
   });
+  layersOf.set(attachment, new Map(layers));
+  return attachment;
 }
 
 function targetRules(host: HostModel, config: LoraConfig): TargetRules {

@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { PeftError } from "../../errors.js";
 import type { HostModel } from "../../models/index.js";
+import type { Combination, CombinationOptions, CombinationSource } from "../combination.js";
 import {
   type AttachOptions,
   type CommonFields,
@@ -16,6 +17,7 @@ import {
 import type { Attachment } from "../method.js";
 import { ALL_LINEAR, type Targets } from "../targets.js";
 import { attachLora } from "./attach.js";
+import { combineLora } from "./combine.js";
 import type { LoraInit } from "./layer.js";
 
 export interface LoraFields extends CommonFields {
@@ -137,6 +139,14 @@ export class LoraConfig extends PeftConfig<LoraFields> {
 
   override attach(host: HostModel, _adapterName: string, { seed = 0 }: AttachOptions = {}): Attachment {
     return attachLora(host, this, seed);
+  }
+
+  override combine(
+    _host: HostModel,
+    sources: readonly CombinationSource[],
+    options: CombinationOptions,
+  ): Promise<Combination> {
+    return combineLora(sources as readonly CombinationSource<LoraConfig>[], options);
   }
 }
 
