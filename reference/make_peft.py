@@ -205,8 +205,16 @@ def combine(method: str) -> None:
         model.base_model.set_adapter("combined")
         with torch.no_grad():
             tensors[f"output.{label}"] = logits_of(model, batch)
+    mixed = {}
+    if method == "lora":
+        # Each example with an adapter of its own, or none.
+        mixed = {"mixed": ["b", "__base__", "a"]}
+        model = PeftModel.from_pretrained(small_host.small_host(), FIXTURES / SUITE / "lora-a", adapter_name="a")
+        model.load_adapter(FIXTURES / SUITE / "lora-b", adapter_name="b")
+        with torch.no_grad():
+            tensors["mixed.logits"] = model.double().eval()(batch["pixels"].double(), batch["ids"], adapter_names=mixed["mixed"])
     combinations = {label: {"adapters": names, "weights": weights, **options} for label, (names, weights, options) in COMBINATIONS[method].items()}
-    info = {"host": "reference/small_host.py", "made": "peft's add_weighted_adapter, float64 on the float32 weights", "combinations": combinations}
+    info = {"host": "reference/small_host.py", "made": "peft's add_weighted_adapter, float64 on the float32 weights", "combinations": combinations} | mixed
     write(SUITE, f"{method}-combined", tensors, info)
 
 

@@ -9,6 +9,8 @@ import { outputRows } from "./tensors.js";
 interface CombinedInfo {
   readonly host: string;
   readonly combinations: Readonly<Record<string, Combined>>;
+  /** The adapter of each example of the batch. */
+  readonly mixed?: readonly string[];
 }
 
 interface Combined {
@@ -20,7 +22,7 @@ interface Combined {
   readonly majority_sign_method?: CombinationOptions["majoritySignMethod"];
 }
 
-/** One row for the logits of each combination. @param method "lora" or "ia3", as the fixtures' names have it */
+/** One row for the logits of each combination, and one for a batch whose examples have adapters of their own. @param method "lora" or "ia3", as the fixtures' names have it */
 export async function combinedRows(fixtures: string, method: string): Promise<Row[]> {
   const fixture = readFixture<CombinedInfo>(join(fixtures, "peft"), `${method}-combined`);
   const inputs = { pixelValues: fixture.input("pixels"), inputIds: fixture.input("ids") };
@@ -42,5 +44,19 @@ export async function combinedRows(fixtures: string, method: string): Promise<Ro
     logits.dispose();
     model.dispose();
   }
-  return outputRows(`${method === "ia3" ? "(IA)3" : "LoRA"} combined / logits`, found, fixture.group("output"));
+  const name = method === "ia3" ? "(IA)3" : "LoRA";
+  const rows = outputRows(`${name} combined / logits`, found, fixture.group("output"));
+  const { mixed } = fixture.info;
+  if (!mixed) return rows;
+  const model = new PeftModel(await hostOf(fixtures, fixture.info.host));
+  const names = [...new Set(mixed)].filter((adapterName) => adapterName !== "__base__");
+  for (const adapterName of names) {
+    await model.loadAdapter(join(fixtures, "peft", `${method}-${adapterName}`), { adapterName });
+  }
+  model.setAdapter(names);
+  const { logits } = await model({ ...inputs, adapterIndices: model.adapterIndices(mixed) });
+  const ours = new Map([["logits", (await logits.data()) as Float32Array]]);
+  logits.dispose();
+  model.dispose();
+  return [...rows, ...outputRows(`${name}, an adapter for each example / logits`, ours, fixture.group("mixed"))];
 }

@@ -29,6 +29,7 @@ export type { Attachment, StepContext, TrainingHooks, UpdateScope } from "./meth
 export { type LoadAdapterOptions, PeftModel, type SavePretrainedOptions } from "./peftModel.js";
 export { type MethodClass, registerMethod } from "./registry.js";
 export { attachToResiduals, RESIDUAL_STYLES, type ResidualPlace, type ResidualStyle } from "./residuals.js";
+export type { LayerStatus, ModelStatus } from "./status.js";
 export { ALL_LINEAR, findTargets, firstMatch, type TargetRules, type Targets } from "./targets.js";
 export { copyModulesToSave, type ModulesToSave, savedModules, startingFrom, TrainedCopies } from "./trainedCopies.js";
 export { type Around, type Part, unwrap, wrap } from "./wrap.js";

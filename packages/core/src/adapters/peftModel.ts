@@ -5,13 +5,17 @@ import { join } from "node:path";
 import type * as tf from "@tensorflow/tfjs";
 import { inVariant, type Parameter, structureChanged, variants } from "../engine/index.js";
 import { PeftError } from "../errors.js";
+import type { HostArray } from "../hostArray.js";
 import { HostModel, type ModelInputs, type ModelOutput, type NameTable, type Naming } from "../models/index.js";
 import { openAdapter, readAdapter, writeAdapter } from "./adapterFiles.js";
 import { type CombinationOptions, combineAdapters } from "./combination.js";
 import type { AttachOptions, CommonFields, PeftConfig } from "./config.js";
+import { forExamples, positionsOf } from "./examples.js";
 import { combineHooks } from "./hooks.js";
+import { swapping } from "./hotswap.js";
 import type { Attachment, TrainingHooks } from "./method.js";
-import { isAtOrBelow } from "./targets.js";
+import { type AdapterState, type LayerStatus, layerStatus, type ModelStatus, modelStatus } from "./status.js";
+import { factorsAt, isAtOrBelow } from "./targets.js";
 import { savedModules } from "./trainedCopies.js";
 
 interface Adapter {
@@ -115,8 +119,14 @@ export class PeftModel extends HostModel {
     return this.#host;
   }
 
-  override forward(inputs: ModelInputs): ModelOutput {
-    if (!variants().includes(this.#disabled)) return this.#host.forward(inputs);
+  /**
+   * As the host's. Beside the host's inputs it takes `adapterIndices`, [batch] int32: for each example the position in
+   * `activeAdapters` of the only adapter that is to work on it, or -1 for none (see `adapterIndices`).
+   */
+  override forward({ adapterIndices, ...inputs }: ModelInputs): ModelOutput {
+    if (!variants().includes(this.#disabled)) {
+      return adapterIndices ? this.#forwardMixed(inputs, adapterIndices) : this.#host.forward(inputs);
+    }
     // At once and back again, so that nobody outside of `disableAdapter` sees it.
     this.#switch(false);
     try {
@@ -124,6 +134,24 @@ export class PeftModel extends HostModel {
     } finally {
       this.#switch(true);
     }
+  }
+
+  #forwardMixed(inputs: ModelInputs, indices: tf.Tensor): ModelOutput {
+    return forExamples(
+      indices,
+      this.#states().filter(({ isActive }) => isActive),
+      () => this.#host.forward(inputs),
+    );
+  }
+
+  /**
+   * The input `adapterIndices`: which adapter works on each example of a batch. All must be active, and none may hold a head.
+   *
+   * @param adapterNames one for each example; "__base__" for none
+   * @throws PeftError ADAPTER_UNKNOWN for one that is not active
+   */
+  adapterIndices(adapterNames: readonly string[]): HostArray & { readonly data: Int32Array } {
+    return positionsOf(adapterNames, this.#active);
   }
 
   override loss(output: ModelOutput, batch: ModelInputs): tf.Tensor {
@@ -279,17 +307,62 @@ export class PeftModel extends HostModel {
    * Makes an adapter stronger or weaker than it was trained: 1 is as trained, 0 is without it. A copied head or bias is not
    * scaled. Merged adapters are unmerged.
    *
-   * @throws PeftError ADAPTER_UNKNOWN; ARGUMENT_INVALID for a method that has no scale
+   * @param factor one number, or numbers for layers by patterns such as those of `rankPattern`; the other layers are as trained
+   * @throws PeftError ADAPTER_UNKNOWN; ARGUMENT_INVALID for a method that has no scale; TARGET_NOT_FOUND for a pattern that
+   *   means no layer of the adapter
    */
-  async setScale(adapterName: string, factor: number): Promise<void> {
+  async setScale(adapterName: string, factor: number | Readonly<Record<string, number>>): Promise<void> {
     const { config, attachment } = this.#adapter(adapterName);
     if (!attachment.setScale) {
       throw new PeftError("ARGUMENT_INVALID", `${config.peftType} has no scale that could be changed`, {
         place: adapterName,
       });
     }
+    const factorAt =
+      typeof factor === "number" ? () => factor : factorsAt(factor, attachment.layers ?? [], this.#host.names);
     this.unmerge();
-    await attachment.setScale(factor);
+    await attachment.setScale(factorAt);
+  }
+
+  /**
+   * Puts a saved adapter's numbers in the place of an attached one's, of the same method with tensors of the same shapes:
+   * nothing is traced or compiled again. Its scalings come with it, and its config. Merged adapters are unmerged.
+   *
+   * @throws PeftError ADAPTER_UNKNOWN; ARGUMENT_INVALID for another method or a config that computes otherwise; KEY_MISMATCH
+   *   and what reading the files throws; the numbers are then those that they were
+   */
+  async hotswapAdapter(directory: string, options: Pick<LoadAdapterOptions, "adapterName"> = {}): Promise<void> {
+    const { adapterName = DEFAULT_ADAPTER } = options;
+    const { config, attachment, isTrainable } = this.#adapter(adapterName);
+    const opened = await openAdapter(directory);
+    try {
+      const finish = swapping(config, opened.config, attachment);
+      this.unmerge();
+      await readAdapter(opened, this.#host, attachment);
+      await finish();
+      this.#adapters.set(adapterName, { config: opened.config, attachment, isTrainable });
+    } finally {
+      await opened.weights.close();
+    }
+  }
+
+  /** The layers that adapters are attached to, and how they stand. */
+  getLayerStatus(): LayerStatus[] {
+    return layerStatus(this.#host, this.#states());
+  }
+
+  /** How the model stands as a whole. */
+  getModelStatus(): ModelStatus {
+    const { trainable, all } = this.getNbTrainableParameters();
+    const counts = { trainableParams: trainable, totalParams: all };
+    return modelStatus(this.#host, this.#states(), { ...counts, enabled: !variants().includes(this.#disabled) });
+  }
+
+  #states(): AdapterState[] {
+    return [...this.#adapters].map(([name, { config, attachment, isTrainable }]) => {
+      const [isActive, isMerged] = [this.#active.includes(name), this.#merged.includes(name)];
+      return { name, config, attachment, isTrainable, isActive, isMerged };
+    });
   }
 
   /** Takes an adapter off and frees it. Merged adapters are unmerged. @throws PeftError ADAPTER_UNKNOWN */

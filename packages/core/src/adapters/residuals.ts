@@ -20,6 +20,8 @@ export const RESIDUAL_STYLES = ["adaptformer", "pfeiffer", "houlsby"] as const;
 export interface ResidualPlace {
   /** The block's path, such as `vit.encoder.layer.0`. */
   readonly block: string;
+  /** The path of the residual sum. */
+  readonly path: string;
   /** Which of two adapters of a block it is; undefined where there is one. */
   readonly side?: "attention" | "ffn";
   /** Size of the last axis. */
@@ -46,7 +48,7 @@ export function attachToResiduals<A extends Layer>(
     const module = side && unwrap(slot.get() as Layer);
     if (!side || !(module instanceof Residual)) return [];
     const block = slot.path.slice(0, -SUMS[side].length - 1);
-    const place = { block, side: style === "houlsby" ? side : undefined, width: module.width };
+    const place = { block, path: slot.path, side: style === "houlsby" ? side : undefined, width: module.width };
     return [{ slot, place, adapter: make(place) }];
   });
   if (found.length === 0) {

@@ -74,6 +74,26 @@ export function firstMatch<T>(
   return undefined;
 }
 
+/**
+ * A number for each path, of the first pattern that fits; 1 where none does.
+ *
+ * @throws PeftError TARGET_NOT_FOUND for a pattern that fits none of the layers
+ */
+export function factorsAt(
+  patterns: Readonly<Record<string, number>>,
+  layers: readonly string[],
+  names: NameTable,
+): (path: string) => number {
+  for (const key of Object.keys(patterns)) {
+    if (layers.some((path) => firstMatch({ [key]: 1 }, path, names, "setScale") !== undefined)) continue;
+    throw new PeftError("TARGET_NOT_FOUND", `the adapter has no layer that is meant by "${key}"`, {
+      place: "setScale",
+      hint: `its layers are ${layers.slice(0, 8).join(", ")}`,
+    });
+  }
+  return (path) => firstMatch(patterns, path, names, "setScale") ?? 1;
+}
+
 /** A matcher that is content with either spelling of a path. */
 export function inEitherSpelling(names: NameTable, matcher: Matcher): Matcher {
   return (path) => matcher(path) || matcher(names.to("hf5", path));

@@ -77,6 +77,7 @@ export class BottleneckConfig extends PeftConfig<BottleneckFields> {
     ]);
     return composeAttachment({
       parameters: new Map([...adapters, ...heads.parameters]),
+      layers: placed.map(({ place }) => place.path),
       parts: [heads, ...placed.map(({ part }) => part)],
       copies: [heads],
       merge: "bottleneck adapters are not linear, so no weight of the host can hold them",

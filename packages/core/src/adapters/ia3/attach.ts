@@ -6,6 +6,7 @@ import type { HostModel, Naming } from "../../models/index.js";
 import { Conv2d, getModule, Linear, slots } from "../../nn/index.js";
 import { adapterParameters, composeAttachment } from "../attachment.js";
 import { finite } from "../finite.js";
+import { assertSameFields } from "../hotswap.js";
 import { MergeableParameter, type Merges, mergeAll, unmergeAll } from "../mergeable.js";
 import type { Attachment } from "../method.js";
 import { fullMatch } from "../pythonPattern.js";
@@ -15,6 +16,9 @@ import { copyModulesToSave, savedModules } from "../trainedCopies.js";
 import { unwrap, wrap } from "../wrap.js";
 import type { IA3Config } from "./config.js";
 import { Ia3Vector } from "./layer.js";
+
+/** Fields in which an adapter may differ from one that takes its place: they are in its tensors. */
+const SWAPPED = ["target_modules", "exclude_modules", "feedforward_modules", "init_ia3_weights"];
 
 export function attachIa3(host: HostModel, config: IA3Config, seed: number): Attachment {
   const { targetModules, excludeModules } = config;
@@ -46,7 +50,17 @@ export function attachIa3(host: HostModel, config: IA3Config, seed: number): Att
     parameters,
     parts: [heads, ...merges.map(([parameter]) => parameter), ...parts],
     copies: [heads],
+    layers: targets,
     describe: (naming) => describe(host, config, targets, isFeedforward, naming),
+    swap: (next) => {
+      assertSameFields(config, next, SWAPPED);
+      const other = feedforward(host, next as IA3Config);
+      const stranger = targets.find((path) => other(path) !== isFeedforward(path));
+      if (stranger === undefined) return async () => {};
+      throw new PeftError("ARGUMENT_INVALID", `"${stranger}" is a feed-forward layer to one of the adapters only`, {
+        place: "hotswapAdapter",
+      });
+    },
     merge: () => mergeAll(merges),
     unmerge: () => unmergeAll(merges),
   });

@@ -1,10 +1,12 @@
 // How LoRA is attached: which layers, with which rank and scaling, and which biases of the host go with them.
 
+import type * as tf from "@tensorflow/tfjs";
 import type { Parameter } from "../../engine/index.js";
 import { PeftError } from "../../errors.js";
 import type { HostModel, Naming } from "../../models/index.js";
 import { Conv2d, Embedding, getModule, Linear, type Module, slots } from "../../nn/index.js";
 import { adapterParameters, composeAttachment } from "../attachment.js";
+import { assertSameFields } from "../hotswap.js";
 import { MergeableParameter, type Merges, mergeAll, unmergeAll } from "../mergeable.js";
 import type { Attachment } from "../method.js";
 import { describeTargets, patternIn } from "../resolved.js";
@@ -18,6 +20,20 @@ import { Dora } from "./dora.js";
 import { EmbeddingLora } from "./embedding.js";
 import type { LoraLayer, LoraLayerOptions } from "./layer.js";
 import { LinearLora } from "./linear.js";
+
+/** Fields in which an adapter may differ from one that takes its place: they are in its tensors or its scalings. */
+const SWAPPED = [
+  "r",
+  "lora_alpha",
+  "rank_pattern",
+  "alpha_pattern",
+  "use_rslora",
+  "init_lora_weights",
+  "target_modules",
+  "exclude_modules",
+  "layers_to_transform",
+  "layers_pattern",
+];
 
 export function attachLora(host: HostModel, config: LoraConfig, seed: number): Attachment {
   const rules = targetRules(host, config);
@@ -52,14 +68,28 @@ export function attachLora(host: HostModel, config: LoraConfig, seed: number): A
   for (const [name, parameter] of biases.parameters) parameters.set(biasKey(name, isAdapted), parameter);
   for (const [name, parameter] of heads.parameters) parameters.set(name, parameter);
 
+  let current = config;
   const attachment = composeAttachment({
     parameters,
     parts: [heads, biases, ...merges.map(([parameter]) => parameter), ...parts],
     copies: [heads, biases],
     own: layers.map(([, lora]) => lora.scaling),
-    describe: (naming) => describe(host, config, targets, naming),
-    setScale: async (factor) => {
-      await Promise.all(layers.map(([, lora]) => lora.setScale(factor)));
+    layers: targets,
+    describe: (naming) => describe(host, current, targets, naming),
+    setScale: async (factorAt) => {
+      await Promise.all(layers.map(([path, lora]) => lora.setScale(factorAt(path))));
+    },
+    ...(!config.useDora && {
+      setExamples: (examples: tf.Tensor | undefined) => {
+        for (const [, lora] of layers) lora.setExamples(examples);
+      },
+    }),
+    swap: (next) => {
+      assertSameFields(current, next, SWAPPED);
+      return async () => {
+        current = next as LoraConfig;
+        await Promise.all(layers.map(([path, lora]) => lora.rescale(optionsAt(path, host, current))));
+      };
     },
     merge: layers.map(([, lora]) => lora.unmergeable).find(Boolean) ?? (() => mergeAll(merges)),
     unmerge: () => unmergeAll(merges),

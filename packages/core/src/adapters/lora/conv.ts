@@ -55,10 +55,11 @@ export class ConvLora extends LoraLayer<Conv2d> {
   }
 
   override update(x: tf.Tensor): tf.Tensor {
-    const scaling = this.scaling.value();
-    const narrow = tf.mul(this.lora_A.forward(x), scaling);
+    const narrow = this.lora_A.forward(x);
+    const scaling = this.scalingFor(narrow);
     const { weight, bias, windows } = this.lora_B;
-    return conv2d(narrow, weight.value(), bias && tf.mul(bias.value(), scaling), windows);
+    const wide = conv2d(tf.mul(narrow, scaling), weight.value(), undefined, windows);
+    return bias ? tf.add(wide, tf.mul(tf.reshape(bias.value(), [...this.norm.shape]), scaling)) : wide;
   }
 
   override bare(x: tf.Tensor): tf.Tensor {

@@ -43,7 +43,7 @@ export class EmbeddingLora extends LoraLayer<Embedding> {
 
   override update(ids: tf.Tensor): tf.Tensor {
     const rows = tf.gather(tf.transpose(this.lora_embedding_A.value()), tf.cast(ids, "int32"));
-    return linear(tf.mul(rows, this.scaling.value()), this.lora_embedding_B.value());
+    return linear(tf.mul(rows, this.scalingFor(rows)), this.lora_embedding_B.value());
   }
 
   override bare(ids: tf.Tensor): tf.Tensor {

@@ -3,6 +3,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { Parameter, type ParameterData } from "../../engine/index.js";
+import { PeftError } from "../../errors.js";
 import { Dropout, Layer } from "../../nn/index.js";
 import { finite } from "../finite.js";
 import { eachRow, type Factors } from "./product.js";
@@ -38,13 +39,15 @@ export abstract class LoraLayer<Base extends Weighted = Weighted> extends Layer 
   readonly #base: Base;
   /** alpha / r, or alpha / sqrt(r): a scalar that nobody trains, so that another value needs no new graph. */
   readonly #scaling: Parameter;
-  readonly #trained: number;
+  /** The scaling that it was trained with. */
+  #trained: number;
+  #examples?: tf.Tensor;
 
-  constructor(base: Base, { r, alpha, useRslora, dropout }: LoraLayerOptions) {
+  constructor(base: Base, options: LoraLayerOptions) {
     super();
-    this.lora_dropout = new Dropout(dropout);
+    this.lora_dropout = new Dropout(options.dropout);
     this.#base = base;
-    this.#trained = alpha / (useRslora ? Math.sqrt(r) : r);
+    this.#trained = trainedScale(options);
     this.#scaling = new Parameter([], Float32Array.of(this.#trained), { name: "scaling" });
   }
 
@@ -60,6 +63,35 @@ export abstract class LoraLayer<Base extends Weighted = Weighted> extends Layer 
   /** Scales by `factor` times what the config says. */
   setScale(factor: number): Promise<void> {
     return this.#scaling.write(Float32Array.of(this.#trained * factor));
+  }
+
+  /** Scales as other options say. */
+  rescale(options: Pick<LoraLayerOptions, "r" | "alpha" | "useRslora">): Promise<void> {
+    this.#trained = trainedScale(options);
+    return this.setScale(1);
+  }
+
+  /** See `Attachment.setExamples`. */
+  setExamples(examples: tf.Tensor | undefined): void {
+    this.#examples = examples;
+  }
+
+  /**
+   * The scaling in a function that runs on the engine: a scalar or, for some examples only, a number for each.
+   *
+   * @param x what is to be scaled
+   * @throws PeftError TARGET_UNSUPPORTED for a layer whose first axis is another
+   */
+  protected scalingFor(x: tf.Tensor): tf.Tensor {
+    const examples = this.#examples;
+    if (!examples) return this.#scaling.value();
+    if (x.shape[0] === examples.size) {
+      return tf.mul(tf.reshape(examples, [-1, ...x.shape.slice(1).map(() => 1)]), this.#scaling.value());
+    }
+    throw new PeftError("TARGET_UNSUPPORTED", `a layer's first axis is ${x.shape[0]} and the batch ${examples.size}`, {
+      place: this.path,
+      hint: "examples have adapters of their own only where layers keep them apart along the first axis",
+    });
   }
 
   /** The scaling as it is. */
@@ -117,4 +149,8 @@ export abstract class LoraLayer<Base extends Weighted = Weighted> extends Layer 
       this.path,
     );
   }
+}
+
+function trainedScale({ r, alpha, useRslora }: Pick<LoraLayerOptions, "r" | "alpha" | "useRslora">): number {
+  return alpha / (useRslora ? Math.sqrt(r) : r);
 }

@@ -36,11 +36,12 @@ export class LinearLora extends LoraLayer<Linear> {
   }
 
   override update(x: tf.Tensor): tf.Tensor {
-    const scaling = this.scaling.value();
-    // Scaled at the narrow side, where it costs r numbers a row.
-    const narrow = tf.mul(this.lora_A.forward(x), scaling);
+    const narrow = this.lora_A.forward(x);
+    const scaling = this.scalingFor(narrow);
     const { weight, bias } = this.lora_B;
-    return linear(narrow, weight.value(), bias && tf.mul(bias.value(), scaling));
+    // Scaled at the narrow side, where it costs r numbers a row.
+    const wide = linear(tf.mul(narrow, scaling), weight.value());
+    return bias ? tf.add(wide, tf.mul(bias.value(), scaling)) : wide;
   }
 
   override bare(x: tf.Tensor): tf.Tensor {

@@ -1,0 +1,29 @@
+// Another adapter's numbers in the place of one that is attached: what its config must have in common with the one there.
+
+import { PeftError } from "../errors.js";
+import type { PeftConfig } from "./config.js";
+import type { Attachment } from "./method.js";
+
+/** Fields that say nothing about what is computed, beyond which tensors there are. */
+const NEUTRAL = ["base_model_name_or_path", "revision", "task_type", "modules_to_save", "head_init"];
+
+/** @throws PeftError ARGUMENT_INVALID naming the first field that is different. @param but fields in snake_case that may be */
+export function assertSameFields(current: PeftConfig, next: PeftConfig, but: readonly string[] = []): void {
+  const [there, given] = [current.toJSON(), next.toJSON()];
+  const ignored = new Set([...NEUTRAL, ...but]);
+  for (const field of new Set([...Object.keys(there), ...Object.keys(given)])) {
+    const [a, b] = [there, given].map((json) => JSON.stringify(json[field] ?? null));
+    if (ignored.has(field) || a === b) continue;
+    throw new PeftError("ARGUMENT_INVALID", `the adapters differ in ${field}: ${a} is attached, ${b} in the file`, {
+      place: "hotswapAdapter",
+      hint: "load it beside the other with loadAdapter, which makes a new graph",
+    });
+  }
+}
+
+/** What is to be done when the numbers are in place. @throws PeftError ARGUMENT_INVALID if another graph would be needed */
+export function swapping(current: PeftConfig, next: PeftConfig, { swap }: Attachment): () => Promise<void> {
+  if (swap) return swap(next);
+  assertSameFields(current, next);
+  return async () => {};
+}
