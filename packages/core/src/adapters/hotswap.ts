@@ -5,7 +5,17 @@ import type { PeftConfig } from "./config.js";
 import type { Attachment } from "./method.js";
 
 /** Fields that say nothing about what is computed, beyond which tensors there are. */
-const NEUTRAL = ["base_model_name_or_path", "revision", "task_type", "modules_to_save", "head_init"];
+const NEUTRAL = [
+  "base_model_name_or_path",
+  "revision",
+  "task_type",
+  "modules_to_save",
+  "head_init",
+  "target_modules",
+  "exclude_modules",
+  "layers_to_transform",
+  "layers_pattern",
+];
 
 /** @throws PeftError ARGUMENT_INVALID naming the first field that is different. @param but fields in snake_case that may be */
 export function assertSameFields(current: PeftConfig, next: PeftConfig, but: readonly string[] = []): void {

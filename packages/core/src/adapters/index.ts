@@ -3,7 +3,7 @@
 export { type AttachmentParts, adapterParameters, composeAttachment } from "./attachment.js";
 export { BitFitConfig, FullConfig, type FullFields, LinearProbeConfig } from "./baselines.js";
 export { BottleneckConfig, type BottleneckFields, STYLE_DEFAULTS } from "./bottleneck/config.js";
-export { BottleneckAdapter, type BottleneckOptions } from "./bottleneck/layer.js";
+export { BottleneckAdapter, type BottleneckInit, type BottleneckOptions } from "./bottleneck/layer.js";
 export {
   COMBINATION_TYPES,
   type Combination,
@@ -28,7 +28,13 @@ export type { LoraInit } from "./lora/layer.js";
 export type { Attachment, StepContext, TrainingHooks, UpdateScope } from "./method.js";
 export { type LoadAdapterOptions, PeftModel, type SavePretrainedOptions } from "./peftModel.js";
 export { type MethodClass, registerMethod } from "./registry.js";
-export { attachToResiduals, RESIDUAL_STYLES, type ResidualPlace, type ResidualStyle } from "./residuals.js";
+export {
+  attachToResiduals,
+  RESIDUAL_STYLES,
+  type ResidualPlace,
+  type ResidualSide,
+  type ResidualStyle,
+} from "./residuals.js";
 export type { LayerStatus, ModelStatus } from "./status.js";
 export { ALL_LINEAR, findTargets, firstMatch, type TargetRules, type Targets } from "./targets.js";
 export { copyModulesToSave, type ModulesToSave, savedModules, startingFrom, TrainedCopies } from "./trainedCopies.js";

@@ -18,7 +18,7 @@ import type { IA3Config } from "./config.js";
 import { Ia3Vector } from "./layer.js";
 
 /** Fields in which an adapter may differ from one that takes its place: they are in its tensors. */
-const SWAPPED = ["target_modules", "exclude_modules", "feedforward_modules", "init_ia3_weights"];
+const SWAPPED = ["feedforward_modules", "init_ia3_weights"];
 
 export function attachIa3(host: HostModel, config: IA3Config, seed: number): Attachment {
   const { targetModules, excludeModules } = config;

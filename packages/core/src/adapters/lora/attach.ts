@@ -22,18 +22,7 @@ import type { LoraLayer, LoraLayerOptions } from "./layer.js";
 import { LinearLora } from "./linear.js";
 
 /** Fields in which an adapter may differ from one that takes its place: they are in its tensors or its scalings. */
-const SWAPPED = [
-  "r",
-  "lora_alpha",
-  "rank_pattern",
-  "alpha_pattern",
-  "use_rslora",
-  "init_lora_weights",
-  "target_modules",
-  "exclude_modules",
-  "layers_to_transform",
-  "layers_pattern",
-];
+const SWAPPED = ["r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora", "init_lora_weights"];
 
 export function attachLora(host: HostModel, config: LoraConfig, seed: number): Attachment {
   const rules = targetRules(host, config);
