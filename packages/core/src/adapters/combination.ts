@@ -26,7 +26,8 @@ export type CombinationType = (typeof COMBINATION_TYPES)[number];
 export interface CombinationOptions {
   /**
    * `cat` and `svd` are exact (`svd` as far as its rank goes); `linear`, of factors and not of updates, is rough; the others
-   * prune first, those that end in `_svd` the updates and the rest the factors. One adapter alone is always `linear`.
+   * prune first, those that end in `_svd` the updates and the rest the factors. One adapter alone is always `linear`. Of
+   * pruned updates the whole matrix is decomposed, which takes long for wide layers.
    *
    * @defaultValue "svd"
    */

@@ -232,6 +232,22 @@ export function describePeftMethod(
         model.dispose();
       });
 
+      it("takes a saved adapter's numbers in place of its own, and is then what that one was", async () => {
+        const { model: other } = await trained(2);
+        const wanted = await logits(other);
+        const { model } = await trained(1);
+        assert.notDeepEqual(await logits(model), wanted);
+        const parameters = [...model.parameters()];
+        await withFolder(async (folder) => {
+          await other.savePretrained(folder);
+          await model.hotswapAdapter(folder);
+        });
+        assert.deepEqual(await logits(model), wanted);
+        assertSame([...model.parameters()], parameters);
+        other.dispose();
+        model.dispose();
+      });
+
       it("is merged into the host without changing the logits, or says why not", async () => {
         const { model, host } = await trained();
         const active = await logits(model);
