@@ -1,8 +1,5 @@
 // Several adapters of one method made one: what a method's config gives to `PeftModel.addWeightedAdapter`.
 
-import { PeftError } from "../errors.js";
-import type { HostModel } from "../models/index.js";
-import type { PeftConfig } from "./config.js";
 import type { Attachment } from "./method.js";
 import type { MajoritySign } from "./taskVectors.js";
 
@@ -43,35 +40,15 @@ export interface CombinationOptions {
 }
 
 /** One of the adapters to be combined. */
-export interface CombinationSource<Config extends PeftConfig = PeftConfig> {
+export interface CombinationSource<Config> {
   readonly config: Config;
   readonly attachment: Attachment;
   readonly weight: number;
 }
 
 /** The adapter that comes of it. */
-export interface Combination {
-  readonly config: PeftConfig;
+export interface Combination<Config> {
+  readonly config: Config;
   /** Its numbers, by the keys of its file. */
   readonly numbers: ReadonlyMap<string, Float32Array>;
-}
-
-/** @throws PeftError ARGUMENT_INVALID for adapters that do not go together, or weights that are no numbers */
-export async function combineAdapters(
-  host: HostModel,
-  sources: readonly CombinationSource[],
-  options: CombinationOptions,
-): Promise<Combination> {
-  const [first] = sources;
-  if (!first || !sources.every(({ weight }) => Number.isFinite(weight))) {
-    throw new PeftError("ARGUMENT_INVALID", "there must be adapters, and one finite weight for each", {
-      place: "addWeightedAdapter",
-    });
-  }
-  const types = [...new Set(sources.map(({ config }) => config.peftType))];
-  if (first.config.combine && types.length === 1) return first.config.combine(host, sources, options);
-  throw new PeftError("ARGUMENT_INVALID", `adapters of ${types.join(", ")} cannot be combined`, {
-    place: "addWeightedAdapter",
-    hint: "LoRA adapters can, and (IA)3 adapters; others can be active together",
-  });
 }

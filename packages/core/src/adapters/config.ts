@@ -60,7 +60,11 @@ export abstract class PeftConfig<Fields extends object = object> {
    *
    * @throws PeftError ARGUMENT_INVALID for adapters that do not go together
    */
-  combine?(host: HostModel, sources: readonly CombinationSource[], options: CombinationOptions): Promise<Combination>;
+  combine?(
+    host: HostModel,
+    sources: readonly CombinationSource<PeftConfig>[],
+    options: CombinationOptions,
+  ): Promise<Combination<PeftConfig>>;
 
   /** The config with some fields changed. */
   with(changes: Partial<Fields>): this {

@@ -1,8 +1,7 @@
 // Another adapter's numbers in the place of one that is attached: what its config must have in common with the one there.
 
 import { PeftError } from "../errors.js";
-import type { PeftConfig } from "./config.js";
-import type { Attachment } from "./method.js";
+import type { Attachment, WithFields } from "./method.js";
 
 /** Fields that say nothing about what is computed, beyond which tensors there are. */
 const NEUTRAL = [
@@ -18,7 +17,7 @@ const NEUTRAL = [
 ];
 
 /** @throws PeftError ARGUMENT_INVALID naming the first field that is different. @param but fields in snake_case that may be */
-export function assertSameFields(current: PeftConfig, next: PeftConfig, but: readonly string[] = []): void {
+export function assertSameFields(current: WithFields, next: WithFields, but: readonly string[] = []): void {
   const [there, given] = [current.toJSON(), next.toJSON()];
   const ignored = new Set([...NEUTRAL, ...but]);
   for (const field of new Set([...Object.keys(there), ...Object.keys(given)])) {
@@ -32,7 +31,7 @@ export function assertSameFields(current: PeftConfig, next: PeftConfig, but: rea
 }
 
 /** What is to be done when the numbers are in place. @throws PeftError ARGUMENT_INVALID if another graph would be needed */
-export function swapping(current: PeftConfig, next: PeftConfig, { swap }: Attachment): () => Promise<void> {
+export function swapping(current: WithFields, next: WithFields, { swap }: Attachment): () => Promise<void> {
   if (swap) return swap(next);
   assertSameFields(current, next);
   return async () => {};

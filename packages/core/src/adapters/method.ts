@@ -4,7 +4,6 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { Parameter } from "../engine/index.js";
 import type { ModelInputs, ModelOutput, Naming } from "../models/index.js";
-import type { PeftConfig } from "./config.js";
 
 /** A training step as a method sees it, inside a compiled function. */
 export interface StepContext {
@@ -39,6 +38,11 @@ export interface TrainingHooks {
   beforeEvaluation?(): Promise<void> | void;
   afterEvaluation?(): Promise<void> | void;
   onEpochEnd?(epoch: number): Promise<void> | void;
+}
+
+/** A config, as far as an attachment needs to know it. */
+export interface WithFields {
+  toJSON(): Record<string, unknown>;
 }
 
 /** A method attached to a host, under one adapter name. */
@@ -81,7 +85,7 @@ export interface Attachment {
    *
    * @throws PeftError ARGUMENT_INVALID naming what is different
    */
-  swap?(config: PeftConfig): () => Promise<void>;
+  swap?(config: WithFields): () => Promise<void>;
   /** Folds the adapter into the host's weights. Where the method cannot, a sentence that says why. */
   readonly merge: (() => Promise<void>) | string;
   /** Undoes `merge`, bit for bit. */

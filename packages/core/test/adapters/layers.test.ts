@@ -17,6 +17,7 @@ import {
   LinearLora,
   LoraConfig,
   type LoraFields,
+  namedModules,
   nameModules,
   Parameter,
   type PeftConfig,
@@ -116,6 +117,23 @@ describe("LoRA", () => {
     expect(attach({ targetModules: ["fc1"], initLoraWeights: "orthogonal", r: 3 })).toThrow(/even rank, and "fc1"/);
     expect(() => lora({ loraBias: true, useDora: true })).toThrow(/loraBias cannot be used with useDora/);
     expect(() => lora({ loraBias: true, initLoraWeights: "gaussian" })).toThrow(/loraBias needs/);
+  });
+
+  it("leaves the host as it was where one of several layers cannot be adapted", () => {
+    const bare = host();
+    const modules = [...namedModules(bare)];
+    for (const fields of [
+      { useDora: true },
+      { r: 3 },
+      { loraBias: true },
+      { initLoraWeights: "orthogonal" as const },
+    ]) {
+      const config = lora({ targetModules: ["stem", "fc1", "grouped", "words"], ...fields });
+      expect(() => getPeftModel(bare, config)).toThrow(expect.objectContaining({ code: "TARGET_UNSUPPORTED" }));
+      for (const [i, [path, module]] of [...namedModules(bare)].entries()) {
+        expect([path, module === modules[i]![1]]).toEqual([modules[i]![0], true]);
+      }
+    }
   });
 
   it("says which layer cannot hold a bias or an update of groups when merged", async () => {

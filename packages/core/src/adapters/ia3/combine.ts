@@ -16,7 +16,7 @@ const ENDING = ".ia3_l";
 export async function combineIa3(
   host: HostModel,
   sources: readonly CombinationSource<IA3Config>[],
-): Promise<Combination> {
+): Promise<Combination<IA3Config>> {
   const sums = new Map<string, Float64Array>();
   const isInput = new Map<string, boolean>();
   for (const { config, attachment, weight } of sources) {

@@ -76,7 +76,10 @@ export class IA3Config extends PeftConfig<IA3Fields> {
     return attachIa3(host, this, seed);
   }
 
-  override combine(host: HostModel, sources: readonly CombinationSource[]): Promise<Combination> {
+  override combine(
+    host: HostModel,
+    sources: readonly CombinationSource<PeftConfig>[],
+  ): Promise<Combination<IA3Config>> {
     return combineIa3(host, sources as readonly CombinationSource<IA3Config>[]);
   }
 }

@@ -34,15 +34,15 @@ export function attachLora(host: HostModel, config: LoraConfig, seed: number): A
   const places = slots(host);
   const parameters = new Map<string, Parameter>();
   const merges: Merges[number][] = [];
-  const doras: Dora[] = [];
+  // All are made before the first is put in its place, so that an error leaves the host as it is.
+  const doras = new Map(config.useDora ? layers.map(([path, lora]) => [path, new Dora(lora)]) : []);
   const parts: Part[] = layers.map(([path, lora]) => {
     for (const [key, parameter] of adapterParameters(lora, path)) parameters.set(key, parameter);
-    const dora = config.useDora ? new Dora(lora) : undefined;
+    const dora = doras.get(path);
     if (dora) {
       const key = `${path}.lora_magnitude_vector`;
       dora.magnitude.name = key;
       parameters.set(key, dora.magnitude);
-      doras.push(dora);
     }
     const update = dora ?? lora;
     const weight = new MergeableParameter(places.get(`${path}.weight`)!);
@@ -52,7 +52,7 @@ export function attachLora(host: HostModel, config: LoraConfig, seed: number): A
     }
     return wrap(places.get(path)!, (forward, x) => (weight.isMerged ? forward(x!) : update.apply(forward, x!)));
   });
-  Dora.start(doras);
+  Dora.start([...doras.values()]);
   const isAdapted = new Set(targets);
   for (const [name, parameter] of biases.parameters) parameters.set(biasKey(name, isAdapted), parameter);
   for (const [name, parameter] of heads.parameters) parameters.set(name, parameter);

@@ -34,7 +34,7 @@ interface Pair {
 export async function combineLora(
   sources: readonly CombinationSource<LoraConfig>[],
   options: CombinationOptions,
-): Promise<Combination> {
+): Promise<Combination<LoraConfig>> {
   const type = sources.length === 1 ? "linear" : (options.combinationType ?? "svd");
   const rank = rankOf(sources, type, options.svdRank);
   const recipe = recipeOf(type, options);

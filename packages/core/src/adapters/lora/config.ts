@@ -143,9 +143,9 @@ export class LoraConfig extends PeftConfig<LoraFields> {
 
   override combine(
     _host: HostModel,
-    sources: readonly CombinationSource[],
+    sources: readonly CombinationSource<PeftConfig>[],
     options: CombinationOptions,
-  ): Promise<Combination> {
+  ): Promise<Combination<LoraConfig>> {
     return combineLora(sources as readonly CombinationSource<LoraConfig>[], options);
   }
 }
