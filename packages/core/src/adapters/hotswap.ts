@@ -1,38 +1,34 @@
-// Another adapter's numbers in the place of one that is attached: what its config must have in common with the one there.
+// Another adapter's numbers in the place of one that is attached, without a new graph.
 
-import { PeftError } from "../errors.js";
-import type { Attachment, WithFields } from "./method.js";
+import type { HostModel } from "../models/index.js";
+import { openAdapter, readAdapter } from "./adapterFiles.js";
+import type { PeftConfig } from "./config.js";
+import type { Attachment } from "./method.js";
+import { assertSameFields } from "./sameFields.js";
 
-/** Fields that say nothing about what is computed, beyond which tensors there are. */
-const NEUTRAL = [
-  "base_model_name_or_path",
-  "revision",
-  "task_type",
-  "modules_to_save",
-  "head_init",
-  "target_modules",
-  "exclude_modules",
-  "layers_to_transform",
-  "layers_pattern",
-];
-
-/** @throws PeftError ARGUMENT_INVALID naming the first field that is different. @param but fields in snake_case that may be */
-export function assertSameFields(current: WithFields, next: WithFields, but: readonly string[] = []): void {
-  const [there, given] = [current.toJSON(), next.toJSON()];
-  const ignored = new Set([...NEUTRAL, ...but]);
-  for (const field of new Set([...Object.keys(there), ...Object.keys(given)])) {
-    const [a, b] = [there, given].map((json) => JSON.stringify(json[field] ?? null));
-    if (ignored.has(field) || a === b) continue;
-    throw new PeftError("ARGUMENT_INVALID", `the adapters differ in ${field}: ${a} is attached, ${b} in the file`, {
-      place: "hotswapAdapter",
-      hint: "load it beside the other with loadAdapter, which makes a new graph",
-    });
+/**
+ * Puts a saved adapter's numbers in the place of an attached one's, whose parameters stay the objects that they are.
+ *
+ * @param before called when the configs are known to go together
+ * @returns the config that came with them
+ * @throws PeftError ARGUMENT_INVALID if another graph would be needed, and what reading the files throws; the numbers are
+ *   then those that they were
+ */
+export async function hotswap(
+  directory: string,
+  host: HostModel,
+  { config, attachment }: { readonly config: PeftConfig; readonly attachment: Attachment },
+  before: () => void,
+): Promise<PeftConfig> {
+  const opened = await openAdapter(directory);
+  try {
+    if (!attachment.swap) assertSameFields(config, opened.config);
+    const finish = attachment.swap?.(opened.config);
+    before();
+    await readAdapter(opened, host, attachment);
+    await finish?.();
+    return opened.config;
+  } finally {
+    await opened.weights.close();
   }
-}
-
-/** What is to be done when the numbers are in place. @throws PeftError ARGUMENT_INVALID if another graph would be needed */
-export function swapping(current: WithFields, next: WithFields, { swap }: Attachment): () => Promise<void> {
-  if (swap) return swap(next);
-  assertSameFields(current, next);
-  return async () => {};
 }

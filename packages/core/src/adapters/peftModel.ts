@@ -10,14 +10,14 @@ import { HostModel, type ModelInputs, type ModelOutput, type NameTable, type Nam
 import { openAdapter, readAdapter, writeAdapter } from "./adapterFiles.js";
 import type { CombinationOptions } from "./combination.js";
 import { combineAdapters } from "./combineAdapters.js";
-import type { AttachOptions, CommonFields, PeftConfig } from "./config.js";
+import type { AttachOptions, PeftConfig } from "./config.js";
+import { countParameters, trainableLine } from "./counts.js";
 import { forExamples, positionsOf } from "./examples.js";
 import { combineHooks } from "./hooks.js";
-import { swapping } from "./hotswap.js";
+import { hotswap } from "./hotswap.js";
 import type { Attachment, TrainingHooks } from "./method.js";
 import { type AdapterState, type LayerStatus, layerStatus, type ModelStatus, modelStatus } from "./status.js";
-import { factorsAt, isAtOrBelow } from "./targets.js";
-import { savedModules } from "./trainedCopies.js";
+import { factorsAt } from "./targets.js";
 
 interface Adapter {
   readonly config: PeftConfig;
@@ -185,22 +185,12 @@ export class PeftModel extends HostModel {
 
   /** Numbers that are trained, and all, counted as PEFT does: the host's, and the adapters' with their copies of a head. */
   getNbTrainableParameters(): { trainable: number; all: number } {
-    const sum = (parameters: Iterable<Parameter>) => [...parameters].reduce((total, { size }) => total + size, 0);
-    let all = sum(this.#host.parameters().values());
-    for (const { config, attachment } of this.#adapters.values()) {
-      const isSaved = isAtOrBelow(savedModules(this.#host, (config as PeftConfig & CommonFields).modulesToSave));
-      const instead = [...(attachment.replaces ?? [])].filter(([name]) => !isSaved(name)).map(([, copy]) => copy);
-      all += sum(attachment.parameters.values()) - sum(instead);
-    }
-    return { trainable: sum(this.trainableParameters().values()), all };
+    return countParameters(this.#host, this.#states(), this.trainableParameters());
   }
 
   /** PEFT's line, as text: `trainable params: 1,234 || all params: 56,789 || trainable%: 2.1729`. */
   printTrainableParameters(): string {
-    const { trainable, all } = this.getNbTrainableParameters();
-    const grouped = (n: number) => n.toLocaleString("en-US");
-    const percent = ((100 * trainable) / all).toFixed(4);
-    return `trainable params: ${grouped(trainable)} || all params: ${grouped(all)} || trainable%: ${percent}`;
+    return trainableLine(this.getNbTrainableParameters());
   }
 
   /**
@@ -334,17 +324,9 @@ export class PeftModel extends HostModel {
    */
   async hotswapAdapter(directory: string, options: Pick<LoadAdapterOptions, "adapterName"> = {}): Promise<void> {
     const { adapterName = DEFAULT_ADAPTER } = options;
-    const { config, attachment, isTrainable } = this.#adapter(adapterName);
-    const opened = await openAdapter(directory);
-    try {
-      const finish = swapping(config, opened.config, attachment);
-      this.unmerge();
-      await readAdapter(opened, this.#host, attachment);
-      await finish();
-      this.#adapters.set(adapterName, { config: opened.config, attachment, isTrainable });
-    } finally {
-      await opened.weights.close();
-    }
+    const adapter = this.#adapter(adapterName);
+    const config = await hotswap(directory, this.#host, adapter, () => this.unmerge());
+    this.#adapters.set(adapterName, { ...adapter, config });
   }
 
   /** The layers that adapters are attached to, and how they stand. */

@@ -71,6 +71,8 @@ describe.each(["lora", "ia3"])("combining %s adapters as PEFT does", (method) =>
 });
 
 describe("combining adapters", () => {
+  const pixels = () => readFixture(FOLDER, "lora-combined").input("pixels");
+  const ids = () => readFixture(FOLDER, "lora-combined").input("ids");
   const fields = { r: 4, initLoraWeights: false, modulesToSave: null, targetModules: ["fc1", "words"] };
   const pair = (first: Partial<LoraConfig> = {}, second: Partial<LoraConfig> = {}): PeftModel => {
     const model = getPeftModel(small(), new LoraConfig({ ...fields, ...first }), { seed: 1 });
@@ -106,6 +108,20 @@ describe("combining adapters", () => {
       expectClose(new Map([["fc1", product(whole)]]), new Map([["fc1", product(plain)]]), 1e-5);
     },
   );
+
+  it("gives an adapter that is combined alone again, whatever its scalings and ranks", async () => {
+    const inputs = { pixelValues: pixels(), inputIds: ids() };
+    const model = pair({ useRslora: true, loraAlpha: 3, rankPattern: { fc1: 2 }, alphaPattern: { words: 5 } });
+    await model.setScale("default", { fc1: 0.5 });
+    const own = await logits(model, inputs);
+    await model.addWeightedAdapter(["default"], [1], "combined");
+    await model.addWeightedAdapter(["default", "second"], [1, 0], "cat", { combinationType: "cat" });
+    for (const name of ["combined", "cat"]) {
+      model.setAdapter(name);
+      expectClose(new Map([[name, await logits(model, inputs)]]), new Map([[name, own]]), BOUNDS.outputs);
+    }
+    model.dispose();
+  });
 
   it("refuses what does not go together, and then adds nothing", async () => {
     const refused = async (model: PeftModel, options: CombinationOptions, message: RegExp) => {
