@@ -1,6 +1,7 @@
 // Which programs the two sides of a suite are.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { pythonOf } from "../python.js";
 import type { SideCommand } from "./child.js";
 
 /** Our side: the built `src/sides/SUITE.ts`. */
@@ -20,9 +21,7 @@ export function torchCommand(
 ): SideCommand | string {
   const script = join(root, "reference/bench", `${suite}.py`);
   if (!existsSync(script)) return `There is no PyTorch side for this suite (reference/bench/${suite}.py).`;
-  if (environment.PEFT_PYTHON) return { command: environment.PEFT_PYTHON, args: [script, ...args] };
-  const folder = process.platform === "win32" ? "Scripts" : "bin";
-  const python = join(root, "reference/.venv", folder, "python");
-  if (existsSync(python)) return { command: python, args: [script, ...args] };
+  const python = pythonOf(root, environment);
+  if (python) return { command: python, args: [script, ...args] };
   return "PyTorch was not measured: run `pnpm reference:setup`, or set PEFT_PYTHON to a Python that has torch and transformers.";
 }

@@ -13,21 +13,22 @@ export function formatParity(rows: readonly Row[]): string {
   if (rows.length === 0) return "No parity row is defined yet.";
   const lines = linesOf(rows);
   const missed = rows.filter((row) => !row.ok);
+  const compared = rows.filter((row) => row.skipped === undefined);
   return [
     ...table([
       ["", "kind", "rows", "worst", "bound", ""],
       ...lines.map(({ name, kind, bound, rows: own }) => {
-        const isOk = own.every((row) => row.ok);
-        return [name, kind, String(own.length), digits(worst(own)), digits(bound, 0), isOk ? "ok" : "MISSED"];
+        return [name, kind, String(own.length), digits(worst(own)), digits(bound, 0), verdict(own)];
       }),
     ]),
     "",
     ...missed.map((row) => `MISSED ${row.name}: ${digits(row.error)}, bound ${digits(row.bound, 0)}`),
+    ...rows.flatMap((row) => (row.skipped === undefined ? [] : [`SKIPPED ${row.name}: ${row.skipped}`])),
     missed.length === 0
-      ? `All ${rows.length} rows within their bounds.`
-      : `${missed.length} of ${rows.length} rows missed their bounds.`,
-    ...[...new Set(rows.map((row) => row.kind))].map((kind) => {
-      const own = rows.filter((row) => row.kind === kind);
+      ? `All ${compared.length} rows within their bounds.`
+      : `${missed.length} of ${compared.length} rows missed their bounds.`,
+    ...[...new Set(compared.map((row) => row.kind))].map((kind) => {
+      const own = compared.filter((row) => row.kind === kind);
       return `  ${kind}: ${own.length} rows, worst ${digits(worst(own))}`;
     }),
   ].join("\n");
@@ -45,6 +46,11 @@ function linesOf(rows: readonly Row[]): Line[] {
     lines.set(key, line);
   }
   return [...lines.values()];
+}
+
+function verdict(rows: readonly Row[]): string {
+  if (rows.some((row) => !row.ok)) return "MISSED";
+  return rows.every((row) => row.skipped !== undefined) ? "skipped" : "ok";
 }
 
 function worst(rows: readonly Row[]): number {

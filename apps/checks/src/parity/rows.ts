@@ -26,6 +26,8 @@ export interface Row {
   error: number;
   bound: number;
   ok: boolean;
+  /** Why nothing was compared, where something is missing on this machine. Such a row is ok and is shown as skipped. */
+  skipped?: string;
 }
 
 /** Computes its rows, given the folder of all fixtures. Leaves the compiled engine in use. */
@@ -34,4 +36,9 @@ export type ParitySuite = (fixtures: string) => Promise<Row[]>;
 /** A row; NaN is never ok. */
 export function row(name: string, kind: RowKind, error: number, bound: number = bounds[kind]): Row {
   return { name, kind, error, bound, ok: error <= bound };
+}
+
+/** The row of what could not be compared here. */
+export function skippedRow(name: string, skipped: string): Row {
+  return { name, kind: "exact", error: 0, bound: 0, ok: true, skipped };
 }

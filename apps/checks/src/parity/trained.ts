@@ -21,7 +21,7 @@ export interface TrainedInfo {
 
 export interface TrainedCase<Model extends HostModel> {
   readonly subject: string;
-  /** Holds `pixels`, `labels`, `grad.*` and `delta.*`. */
+  /** Holds `pixels`, `labels`, where the model reads words `ids`, `grad.*` and `delta.*`. */
   readonly fixture: Fixture<TrainedInfo>;
   /** What the original computed: of `logits`, `loss` and what `measure` gives. */
   readonly outputs: Tensors;
@@ -67,8 +67,9 @@ async function stepsOf<Model extends HostModel>(
   return steps;
 }
 
-function batchOf(fixture: Fixture<unknown>): TrainingBatch {
-  return { pixelValues: fixture.input("pixels"), labels: fixture.input("labels") };
+export function batchOf(fixture: Fixture<unknown>): TrainingBatch {
+  const batch = { pixelValues: fixture.input("pixels"), labels: fixture.input("labels") };
+  return fixture.tensors.has("ids") ? { ...batch, inputIds: fixture.input("ids") } : batch;
 }
 
 /** One after the other: the engine is shared. */

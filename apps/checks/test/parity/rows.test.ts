@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { formatParity } from "../../src/parity/format.js";
-import { row } from "../../src/parity/rows.js";
+import { row, skippedRow } from "../../src/parity/rows.js";
 
 describe("parity rows", () => {
   it("are ok up to their bound and never with NaN", () => {
@@ -24,5 +24,17 @@ describe("parity rows", () => {
     expect(table).toContain("\nMISSED MoSA / p_10 − p_0 / a: 5.00e-1, bound 1e-3\n");
     expect(table).toContain("1 of 5 rows missed");
     expect(table).toContain("  output: 2 rows, worst 3.20e-7\n");
+  });
+
+  it("that could not be compared are shown as skipped, are no failure, and are not counted", () => {
+    const table = formatParity([
+      row("ViT / logits", "output", 1e-7),
+      skippedRow("Python reads ours", "no Python here"),
+    ]);
+    expect(table).toMatch(/^Python reads ours .* skipped$/m);
+    expect(table).toContain("\nSKIPPED Python reads ours: no Python here\n");
+    expect(table).toContain("All 1 rows within their bounds.");
+    expect(table).not.toContain("exact: ");
+    expect(skippedRow("Python reads ours", "no Python here").ok).toBe(true);
   });
 });

@@ -3,6 +3,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Parameter } from "../engine/index.js";
+import { PeftError } from "../errors.js";
 import {
   type HostTensor,
   openCheckpoint,
@@ -26,6 +27,8 @@ const WEIGHTS_FILE = "adapter_model.safetensors";
 const CARD_FILE = "README.md";
 /** PEFT's wrapper around the host is part of every key. */
 const PREFIX = "base_model.model.";
+/** PEFT repeats the weight of some adapted embeddings in the adapter's file. */
+const REPEATED = ".base_layer.weight";
 
 /** Writes an adapter into a folder: all of its files, or none. */
 export async function writeAdapter(
@@ -110,7 +113,7 @@ export async function openAdapter(directory: string): Promise<OpenAdapter> {
  * Fills an attachment with the numbers of a file, whose keys may be in either spelling. Nothing is changed unless every
  * tensor is there, none is left over, and all have been read.
  *
- * @throws PeftError KEY_MISMATCH with `{ missing, unexpected, misshapen }`
+ * @throws PeftError KEY_MISMATCH with `{ missing, unexpected, misshapen }`; CHECKPOINT_MISMATCH for another host's embedding
  */
 export async function readAdapter(
   { weights, place }: OpenAdapter,
@@ -119,18 +122,37 @@ export async function readAdapter(
 ): Promise<void> {
   const found = new Map<string, string>();
   const strangers: string[] = [];
+  const repeats = new Map<string, Parameter>();
+  const hostParameters = host.parameters();
   for (const name of weights.tensors.keys()) {
     const key = name.startsWith(PREFIX) ? host.names.toHost(name.slice(PREFIX.length)) : undefined;
-    if (key === undefined || !attachment.parameters.has(key) || found.has(key)) strangers.push(name);
+    const repeated = key?.endsWith(REPEATED) ? hostParameters.get(key.replace(REPEATED, ".weight")) : undefined;
+    if (repeated) repeats.set(name, repeated);
+    else if (key === undefined || !attachment.parameters.has(key) || found.has(key)) strangers.push(name);
     else found.set(key, name);
   }
   const expected = new Map<string, ExpectedTensor>(
     [...attachment.parameters].map(([key, { shape, dtype }]) => [key, { shape, dtype, source: found.get(key) }]),
   );
   checkTensors(weights, expected, strangers, place);
+  for (const [name, parameter] of repeats) await assertRepeats(weights, name, parameter, place);
   const numbers = new Map<Parameter, HostTensor>();
   for (const [key, parameter] of attachment.parameters) numbers.set(parameter, await weights.read(found.get(key)!));
   for (const [parameter, tensor] of numbers) parameter.adopt(toParameter(parameter, tensor));
+}
+
+/** @throws PeftError CHECKPOINT_MISMATCH if the adapter's file has a weight of the host with other numbers */
+async function assertRepeats(weights: TensorSource, name: string, parameter: Parameter, place: string): Promise<void> {
+  const own = await parameter.read();
+  const { shape } = weights.tensors.get(name)!;
+  const isSameShape = String(shape) === String(parameter.shape);
+  const there = isSameShape ? toFloat32(await weights.read(name)) : undefined;
+  if (there?.every((x, i) => x === own[i])) return;
+  throw new PeftError("CHECKPOINT_MISMATCH", `the adapter was trained on another ${parameter.name} than the host's`, {
+    place,
+    hint: "load the host that the adapter was trained on, with its vocabulary if that was enlarged",
+    details: { shape, host: parameter.shape },
+  });
 }
 
 function toParameter({ dtype }: Parameter, tensor: HostTensor): Float32Array | Int32Array | Uint8Array {

@@ -12,13 +12,19 @@ import {
   fieldsFromJSON,
   PeftConfig,
   setFields,
+  targetsEntry,
 } from "./config.js";
 import type { Attachment } from "./method.js";
-import { isAtOrBelow } from "./targets.js";
+import { resolvedNames } from "./resolved.js";
+import { findTargets, isAtOrBelow, type Targets } from "./targets.js";
 import { copyModulesToSave, savedModules, startingFrom, TrainedCopies } from "./trainedCopies.js";
 
 const Schema = v.strictObject(commonEntries);
-const FullSchema = v.strictObject({ inPlace: v.optional(v.boolean(), false), ...commonEntries });
+const FullSchema = v.strictObject({
+  inPlace: v.optional(v.boolean(), false),
+  targetModules: v.optional(targetsEntry),
+  ...commonEntries,
+});
 
 /** An attachment that is nothing but copies of the host's parameters: merging is keeping them. */
 function attachCopies(...copies: TrainedCopies[]): Attachment {
@@ -83,11 +89,17 @@ export interface FullFields extends CommonFields {
    * nor `disableAdapter` brings the old ones back. @defaultValue false
    */
   inPlace: boolean;
+  /**
+   * Trains only these modules, with all that is below them, by PEFT's rules for targets, and the head.
+   *
+   * @defaultValue everything
+   */
+  targetModules?: Targets;
 }
 
 export interface FullConfig extends Readonly<FullFields> {}
 
-/** Trains everything. The file holds every tensor of the model. */
+/** Trains everything, or some modules as they are. The file holds every tensor that is trained. */
 export class FullConfig extends PeftConfig<FullFields> {
   static readonly peftType = "FULL";
   readonly peftType = "FULL";
@@ -95,8 +107,8 @@ export class FullConfig extends PeftConfig<FullFields> {
   /** @throws PeftError CONFIG_INVALID naming the field */
   constructor(fields: Partial<FullFields> = {}) {
     super();
-    // Everything is trained: no module is to be told from the others.
-    setFields(this, FullSchema, { modulesToSave: null, ...fields });
+    // Where everything is trained no module is to be told from the others.
+    setFields(this, FullSchema, fields.targetModules === undefined ? { modulesToSave: null, ...fields } : fields);
   }
 
   static fromJSON(json: unknown, place = "adapter_config.json"): FullConfig {
@@ -106,6 +118,15 @@ export class FullConfig extends PeftConfig<FullFields> {
   override attach(host: HostModel, _adapterName: string, { seed = 0 }: AttachOptions = {}): Attachment {
     const otherwise = this.inPlace ? (parameter: Parameter) => parameter : undefined;
     const make = startingFrom(host, this.headInit, seed, otherwise);
-    return attachCopies(new TrainedCopies(host, host.parameters().keys(), make));
+    if (this.targetModules === undefined) return attachCopies(new TrainedCopies(host, host.parameters().keys(), make));
+    const modulesToSave = savedModules(host, this.modulesToSave);
+    const targets = findTargets(host, { targetModules: this.targetModules, modulesToSave });
+    const names = [...host.parameters().keys()].filter((name) => targets.some((path) => name.startsWith(`${path}.`)));
+    const saved = isAtOrBelow(modulesToSave);
+    const inside = names.filter((name) => !saved(name));
+    return {
+      ...attachCopies(copyModulesToSave(host, this, seed, otherwise), new TrainedCopies(host, inside, make)),
+      describe: (naming) => ({ ...this.toJSON(), target_modules: resolvedNames(host, targets, naming) }),
+    };
   }
 }

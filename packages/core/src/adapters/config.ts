@@ -4,8 +4,10 @@ import * as v from "valibot";
 import { env } from "../env.js";
 import { PeftError } from "../errors.js";
 import type { HostModel } from "../models/index.js";
+import type { Combination, CombinationOptions, CombinationSource } from "./combination.js";
 import { HEAD_INITS, type HeadInit } from "./headInit.js";
 import type { Attachment } from "./method.js";
+import type { Targets } from "./targets.js";
 
 export interface CommonFields {
   /**
@@ -33,6 +35,9 @@ export const commonEntries: v.ObjectEntries = {
   revision: text,
 };
 
+/** The schema of `Targets`. */
+export const targetsEntry: v.GenericSchema<Targets> = v.union([v.string(), v.array(v.string()), v.instance(RegExp)]);
+
 export interface AttachOptions {
   /** Of the adapter's first weights and of a new head. @defaultValue 0 */
   readonly seed?: number;
@@ -49,6 +54,17 @@ export abstract class PeftConfig<Fields extends object = object> {
    * @throws PeftError TARGET_NOT_FOUND, TARGET_UNSUPPORTED; the host is then as it was
    */
   abstract attach(host: HostModel, adapterName: string, options?: AttachOptions): Attachment;
+
+  /**
+   * Makes one adapter of several of this method. Called by `PeftModel.addWeightedAdapter`; absent where a method cannot.
+   *
+   * @throws PeftError ARGUMENT_INVALID for adapters that do not go together
+   */
+  combine?(
+    host: HostModel,
+    sources: readonly CombinationSource<PeftConfig>[],
+    options: CombinationOptions,
+  ): Promise<Combination<PeftConfig>>;
 
   /** The config with some fields changed. */
   with(changes: Partial<Fields>): this {
@@ -130,6 +146,15 @@ export function fieldsFromJSON(json: unknown, { schema, unsupported = {}, place 
     env.warn({ code: "CONFIG_UNKNOWN_KEY", message: `${place}: unknown keys are left out: ${unknown.join(", ")}` });
   }
   return fields;
+}
+
+/** @throws PeftError CONFIG_INVALID for an adapter of GPT-2's layers, which this library does not have */
+export function refuseTransposed(json: unknown, place: string): void {
+  if (!isObject(json) || json.fan_in_fan_out !== true) return;
+  throw new PeftError("CONFIG_INVALID", "fan_in_fan_out is for GPT-2's Conv1D, whose weight is transposed", {
+    place,
+    hint: "the hosts of this library have linear layers of [out, in] only; set it to false",
+  });
 }
 
 function isNeutral(value: unknown): boolean {

@@ -40,6 +40,11 @@ export interface TrainingHooks {
   onEpochEnd?(epoch: number): Promise<void> | void;
 }
 
+/** A config, as far as an attachment needs to know it. */
+export interface WithFields {
+  toJSON(): Record<string, unknown>;
+}
+
 /** A method attached to a host, under one adapter name. */
 export interface Attachment {
   /**
@@ -64,8 +69,23 @@ export interface Attachment {
    * (`structureChanged`) or runs under a variant.
    */
   setActive(active: boolean): void;
-  /** Multiplies what the adapter adds, against what it was trained with; without tracing anything again. */
-  setScale?(factor: number): Promise<void>;
+  /** Paths of the host's modules that the adapter is attached to, copies of parameters apart. */
+  readonly layers?: readonly string[];
+  /** Multiplies what the adapter adds at each layer, against what it was trained with; without tracing anything again. */
+  setScale?(factorAt: (path: string) => number): Promise<void>;
+  /**
+   * Limits the adapter to some examples of the batch while a model is traced; undefined ends it.
+   *
+   * @param examples [batch] float32, 1 for those that it is for and 0 for the others
+   */
+  setExamples?(examples: tf.Tensor | undefined): void;
+  /**
+   * Checks whether another config computes the same but for its tensors, and gives what else is to be taken over from it.
+   * Without it: the fields must be equal.
+   *
+   * @throws PeftError ARGUMENT_INVALID naming what is different
+   */
+  swap?(config: WithFields): () => Promise<void>;
   /** Folds the adapter into the host's weights. Where the method cannot, a sentence that says why. */
   readonly merge: (() => Promise<void>) | string;
   /** Undoes `merge`, bit for bit. */

@@ -5,13 +5,19 @@ import { join } from "node:path";
 import type * as tf from "@tensorflow/tfjs";
 import { inVariant, type Parameter, structureChanged, variants } from "../engine/index.js";
 import { PeftError } from "../errors.js";
+import type { HostArray } from "../hostArray.js";
 import { HostModel, type ModelInputs, type ModelOutput, type NameTable, type Naming } from "../models/index.js";
 import { openAdapter, readAdapter, writeAdapter } from "./adapterFiles.js";
-import type { AttachOptions, CommonFields, PeftConfig } from "./config.js";
+import type { CombinationOptions } from "./combination.js";
+import { combineAdapters } from "./combineAdapters.js";
+import type { AttachOptions, PeftConfig } from "./config.js";
+import { countParameters, trainableLine } from "./counts.js";
+import { forExamples, positionsOf } from "./examples.js";
 import { combineHooks } from "./hooks.js";
+import { hotswap } from "./hotswap.js";
 import type { Attachment, TrainingHooks } from "./method.js";
-import { isAtOrBelow } from "./targets.js";
-import { savedModules } from "./trainedCopies.js";
+import { type AdapterState, type LayerStatus, layerStatus, type ModelStatus, modelStatus } from "./status.js";
+import { factorsAt } from "./targets.js";
 
 interface Adapter {
   readonly config: PeftConfig;
@@ -114,8 +120,14 @@ export class PeftModel extends HostModel {
     return this.#host;
   }
 
-  override forward(inputs: ModelInputs): ModelOutput {
-    if (!variants().includes(this.#disabled)) return this.#host.forward(inputs);
+  /**
+   * As the host's. Beside the host's inputs it takes `adapterIndices`, [batch] int32: for each example the position in
+   * `activeAdapters` of the only adapter that is to work on it, or -1 for none (see `adapterIndices`).
+   */
+  override forward({ adapterIndices, ...inputs }: ModelInputs): ModelOutput {
+    if (!variants().includes(this.#disabled)) {
+      return adapterIndices ? this.#forwardMixed(inputs, adapterIndices) : this.#host.forward(inputs);
+    }
     // At once and back again, so that nobody outside of `disableAdapter` sees it.
     this.#switch(false);
     try {
@@ -123,6 +135,24 @@ export class PeftModel extends HostModel {
     } finally {
       this.#switch(true);
     }
+  }
+
+  #forwardMixed(inputs: ModelInputs, indices: tf.Tensor): ModelOutput {
+    return forExamples(
+      indices,
+      this.#states().filter(({ isActive }) => isActive),
+      () => this.#host.forward(inputs),
+    );
+  }
+
+  /**
+   * The input `adapterIndices`: which adapter works on each example of a batch. All must be active, and none may hold a head.
+   *
+   * @param adapterNames one for each example; "__base__" for none
+   * @throws PeftError ADAPTER_UNKNOWN for one that is not active
+   */
+  adapterIndices(adapterNames: readonly string[]): HostArray & { readonly data: Int32Array } {
+    return positionsOf(adapterNames, this.#active);
   }
 
   override loss(output: ModelOutput, batch: ModelInputs): tf.Tensor {
@@ -155,22 +185,12 @@ export class PeftModel extends HostModel {
 
   /** Numbers that are trained, and all, counted as PEFT does: the host's, and the adapters' with their copies of a head. */
   getNbTrainableParameters(): { trainable: number; all: number } {
-    const sum = (parameters: Iterable<Parameter>) => [...parameters].reduce((total, { size }) => total + size, 0);
-    let all = sum(this.#host.parameters().values());
-    for (const { config, attachment } of this.#adapters.values()) {
-      const isSaved = isAtOrBelow(savedModules(this.#host, (config as PeftConfig & CommonFields).modulesToSave));
-      const instead = [...(attachment.replaces ?? [])].filter(([name]) => !isSaved(name)).map(([, copy]) => copy);
-      all += sum(attachment.parameters.values()) - sum(instead);
-    }
-    return { trainable: sum(this.trainableParameters().values()), all };
+    return countParameters(this.#host, this.#states(), this.trainableParameters());
   }
 
   /** PEFT's line, as text: `trainable params: 1,234 || all params: 56,789 || trainable%: 2.1729`. */
   printTrainableParameters(): string {
-    const { trainable, all } = this.getNbTrainableParameters();
-    const grouped = (n: number) => n.toLocaleString("en-US");
-    const percent = ((100 * trainable) / all).toFixed(4);
-    return `trainable params: ${grouped(trainable)} || all params: ${grouped(all)} || trainable%: ${percent}`;
+    return trainableLine(this.getNbTrainableParameters());
   }
 
   /**
@@ -223,14 +243,46 @@ export class PeftModel extends HostModel {
   }
 
   /**
+   * Makes a new adapter of several of one method (LoRA or (IA)3), as the weighted sum of what they do or as another of PEFT's
+   * combinations; not active until `setAdapter`. It has no head and no biases of its own: those cannot be summed. Merged
+   * adapters are unmerged.
+   *
+   * @param weights of the adapters, of either sign
+   * @throws PeftError ADAPTER_UNKNOWN, ADAPTER_EXISTS; ARGUMENT_INVALID for adapters that do not go together: of several
+   *   methods, with copies of one head, of ranks that do not fit
+   */
+  async addWeightedAdapter(
+    adapterNames: readonly string[],
+    weights: readonly number[],
+    adapterName: string,
+    options: CombinationOptions = {},
+  ): Promise<void> {
+    const sources = adapterNames.map((name, i) => ({ ...this.#adapter(name), weight: weights[i] ?? Number.NaN }));
+    this.#assertApart(adapterNames);
+    const combined = await combineAdapters(this.#host, sources, options);
+    const { parameters } = this.#attach(adapterName, combined.config, true);
+    for (const [key, numbers] of combined.numbers) parameters.get(key)!.adopt(numbers);
+  }
+
+  /**
    * Makes one adapter the active one, or several. Merged adapters are unmerged.
    *
    * @throws PeftError ADAPTER_UNKNOWN; ARGUMENT_INVALID for several that hold copies of one parameter of the host
    */
   setAdapter(adapterNames: string | readonly string[]): void {
     const wanted = typeof adapterNames === "string" ? [adapterNames] : adapterNames;
+    this.#assertApart(wanted);
+    this.unmerge();
+    this.#switch(false);
+    this.#active = [...this.#adapters.keys()].filter((name) => wanted.includes(name));
+    this.#switch(true);
+    structureChanged();
+  }
+
+  /** Of several adapters none may hold a copy of the same parameter of the host. */
+  #assertApart(names: readonly string[]): void {
     const held = new Map<string, string>();
-    for (const name of wanted) {
+    for (const name of names) {
       for (const parameter of this.#adapter(name).attachment.replaces?.keys() ?? []) {
         if (!held.has(parameter)) held.set(parameter, name);
         else if (held.get(parameter) !== name) {
@@ -240,28 +292,60 @@ export class PeftModel extends HostModel {
         }
       }
     }
-    this.unmerge();
-    this.#switch(false);
-    this.#active = [...this.#adapters.keys()].filter((name) => wanted.includes(name));
-    this.#switch(true);
-    structureChanged();
   }
 
   /**
    * Makes an adapter stronger or weaker than it was trained: 1 is as trained, 0 is without it. A copied head or bias is not
    * scaled. Merged adapters are unmerged.
    *
-   * @throws PeftError ADAPTER_UNKNOWN; ARGUMENT_INVALID for a method that has no scale
+   * @param factor one number, or numbers for layers by patterns such as those of `rankPattern`; the other layers are as trained
+   * @throws PeftError ADAPTER_UNKNOWN; ARGUMENT_INVALID for a method that has no scale; TARGET_NOT_FOUND for a pattern that
+   *   means no layer of the adapter
    */
-  async setScale(adapterName: string, factor: number): Promise<void> {
+  async setScale(adapterName: string, factor: number | Readonly<Record<string, number>>): Promise<void> {
     const { config, attachment } = this.#adapter(adapterName);
     if (!attachment.setScale) {
       throw new PeftError("ARGUMENT_INVALID", `${config.peftType} has no scale that could be changed`, {
         place: adapterName,
       });
     }
+    const factorAt =
+      typeof factor === "number" ? () => factor : factorsAt(factor, attachment.layers ?? [], this.#host.names);
     this.unmerge();
-    await attachment.setScale(factor);
+    await attachment.setScale(factorAt);
+  }
+
+  /**
+   * Puts a saved adapter's numbers in the place of an attached one's, of the same method with tensors of the same shapes:
+   * nothing is traced or compiled again. Its scalings come with it, and its config. Merged adapters are unmerged.
+   *
+   * @throws PeftError ADAPTER_UNKNOWN; ARGUMENT_INVALID for another method or a config that computes otherwise; KEY_MISMATCH
+   *   and what reading the files throws; the numbers are then those that they were
+   */
+  async hotswapAdapter(directory: string, options: Pick<LoadAdapterOptions, "adapterName"> = {}): Promise<void> {
+    const { adapterName = DEFAULT_ADAPTER } = options;
+    const adapter = this.#adapter(adapterName);
+    const config = await hotswap(directory, this.#host, adapter, () => this.unmerge());
+    this.#adapters.set(adapterName, { ...adapter, config });
+  }
+
+  /** The layers that adapters are attached to, and how they stand. */
+  getLayerStatus(): LayerStatus[] {
+    return layerStatus(this.#host, this.#states());
+  }
+
+  /** How the model stands as a whole. */
+  getModelStatus(): ModelStatus {
+    const { trainable, all } = this.getNbTrainableParameters();
+    const counts = { trainableParams: trainable, totalParams: all };
+    return modelStatus(this.#host, this.#states(), { ...counts, enabled: !variants().includes(this.#disabled) });
+  }
+
+  #states(): AdapterState[] {
+    return [...this.#adapters].map(([name, { config, attachment, isTrainable }]) => {
+      const [isActive, isMerged] = [this.#active.includes(name), this.#merged.includes(name)];
+      return { name, config, attachment, isTrainable, isActive, isMerged };
+    });
   }
 
   /** Takes an adapter off and frees it. Merged adapters are unmerged. @throws PeftError ADAPTER_UNKNOWN */
@@ -328,12 +412,13 @@ export class PeftModel extends HostModel {
   }
 
   /**
-   * Folds the active adapters into the host for good, takes all adapters off, and gives the host. Copies of a head and of
-   * biases become the host's own.
+   * Folds the active adapters, or those named, into the host for good, takes all adapters off, and gives the host. Copies of
+   * a head and of biases become the host's own.
    *
-   * @throws PeftError as `merge`
+   * @throws PeftError as `merge`; as `setAdapter` for those named
    */
-  async mergeAndUnload(): Promise<HostModel> {
+  async mergeAndUnload(options: { readonly adapterNames?: readonly string[] } = {}): Promise<HostModel> {
+    if (options.adapterNames) this.setAdapter(options.adapterNames);
     await this.merge();
     return this.#takeOff((name) => this.#merged.includes(name));
   }

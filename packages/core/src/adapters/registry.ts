@@ -4,6 +4,7 @@ import { PeftError } from "../errors.js";
 import { BitFitConfig, FullConfig, LinearProbeConfig } from "./baselines.js";
 import { BottleneckConfig } from "./bottleneck/config.js";
 import type { PeftConfig } from "./config.js";
+import { IA3Config } from "./ia3/config.js";
 import { LoraConfig } from "./lora/config.js";
 
 /** What a method's config class must have beside its instances. */
@@ -13,7 +14,14 @@ export interface MethodClass {
   fromJSON(json: unknown, place?: string): PeftConfig;
 }
 
-const BUILT_IN: readonly MethodClass[] = [LoraConfig, BottleneckConfig, LinearProbeConfig, BitFitConfig, FullConfig];
+const BUILT_IN: readonly MethodClass[] = [
+  LoraConfig,
+  IA3Config,
+  BottleneckConfig,
+  LinearProbeConfig,
+  BitFitConfig,
+  FullConfig,
+];
 
 const methods = new Map(BUILT_IN.map((method) => [method.peftType, method]));
 

@@ -14,20 +14,37 @@ import { type Part, unwrap, wrap } from "./wrap.js";
  */
 export type ResidualStyle = "adaptformer" | "pfeiffer" | "houlsby";
 
+/** The sums of a block, by what their branch is. */
+export const RESIDUAL_SIDES = ["attention", "cross_attention", "ffn"] as const;
+export type ResidualSide = (typeof RESIDUAL_SIDES)[number];
+
 export const RESIDUAL_STYLES = ["adaptformer", "pfeiffer", "houlsby"] as const;
 
 /** One place of an adapter. */
 export interface ResidualPlace {
   /** The block's path, such as `vit.encoder.layer.0`. */
   readonly block: string;
-  /** Which of two adapters of a block it is; undefined where there is one. */
-  readonly side?: "attention" | "ffn";
+  /** The path of the residual sum. */
+  readonly path: string;
+  /** Which adapter of a block it is; undefined where there is one, at the feed-forward layers. */
+  readonly side?: ResidualSide;
   /** Size of the last axis. */
   readonly width: number;
 }
 
-/** The hosts' names of the two sums, and what comes before them in the names of Houlsby's two adapters. */
-const SUMS = { attention: "attention_residual", ffn: "ffn_residual" } as const;
+/** The hosts' names of the sums, and what comes before them in the names of a block's several adapters. */
+const SUMS: Readonly<Record<ResidualSide, string>> = {
+  attention: "attention_residual",
+  cross_attention: "cross_attention_residual",
+  ffn: "ffn_residual",
+};
+
+export interface ResidualChoice {
+  /** Which sums have an adapter. @defaultValue for houlsby those of attention and feed-forward layers, else the latter's */
+  readonly sides?: readonly ResidualSide[];
+  /** Numbers of blocks that have none. */
+  readonly leaveOut?: readonly number[];
+}
 
 /**
  * Puts an adapter at every place that a style has. The adapter is everything of A: its norm and its scale are its own.
@@ -39,19 +56,22 @@ export function attachToResiduals<A extends Layer>(
   host: HostModel,
   style: ResidualStyle,
   make: (place: ResidualPlace) => A,
+  { sides = style === "houlsby" ? ["attention", "ffn"] : ["ffn"], leaveOut = [] }: ResidualChoice = {},
 ): { place: ResidualPlace; adapter: A; part: Part }[] {
-  const sides = style === "houlsby" ? (["attention", "ffn"] as const) : (["ffn"] as const);
+  const isNamed = sides.length > 1 || sides[0] !== "ffn";
   const found = [...slots(host).values()].flatMap((slot) => {
     const side = sides.find((name) => slot.path.endsWith(`.${SUMS[name]}`));
     const module = side && unwrap(slot.get() as Layer);
     if (!side || !(module instanceof Residual)) return [];
     const block = slot.path.slice(0, -SUMS[side].length - 1);
-    const place = { block, side: style === "houlsby" ? side : undefined, width: module.width };
+    if (leaveOut.includes(Number(block.match(/\d+/)?.[0]))) return [];
+    const place = { block, path: slot.path, side: isNamed ? side : undefined, width: module.width };
     return [{ slot, place, adapter: make(place) }];
   });
   if (found.length === 0) {
+    const names = sides.map((side) => SUMS[side]).join(", ");
     throw new PeftError("TARGET_UNSUPPORTED", "the model has no residual sums where a bottleneck adapter could go", {
-      hint: "its blocks need children of the type Residual named attention_residual and ffn_residual",
+      hint: `its blocks need children of the type Residual named ${names}`,
     });
   }
   return found.map(({ slot, place, adapter }) => ({ place, adapter, part: attachAt(slot, style, adapter) }));

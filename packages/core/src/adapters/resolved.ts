@@ -7,15 +7,20 @@ import { firstMatch } from "./targets.js";
 
 /** The fields of `adapter_config.json` that name targets: those found, as a list, with nothing left to be worked out. */
 export function describeTargets(host: HostModel, targets: readonly string[], naming: Naming): Record<string, unknown> {
-  const spell = (path: string) => host.names.to(naming, path);
-  const isTarget = new Set(targets);
-  const others = [...namedModules(host)].map(([path]) => path).filter((path) => path !== "" && !isTarget.has(path));
   return {
-    target_modules: minimalNames(targets.map(spell), others.map(spell)),
+    target_modules: resolvedNames(host, targets, naming),
     exclude_modules: null,
     layers_to_transform: null,
     layers_pattern: null,
   };
+}
+
+/** The shortest list of names that means these modules and no others. */
+export function resolvedNames(host: HostModel, targets: readonly string[], naming: Naming): string[] {
+  const spell = (path: string) => host.names.to(naming, path);
+  const isTarget = new Set(targets);
+  const others = [...namedModules(host)].map(([path]) => path).filter((path) => path !== "" && !isTarget.has(path));
+  return minimalNames(targets.map(spell), others.map(spell));
 }
 
 /** A pattern table that says of each target what the given one says, to a reader who knows one spelling only. */

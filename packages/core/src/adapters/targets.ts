@@ -29,7 +29,7 @@ export interface TargetRules {
 }
 
 /** Tells for a path in one spelling whether it is meant. */
-type Matcher = (path: string) => boolean;
+export type Matcher = (path: string) => boolean;
 
 /**
  * The paths of the modules that the rules name, in the order of the host. Names in either spelling are understood.
@@ -74,7 +74,28 @@ export function firstMatch<T>(
   return undefined;
 }
 
-function inEitherSpelling(names: NameTable, matcher: Matcher): Matcher {
+/**
+ * A number for each path, of the first pattern that fits; 1 where none does.
+ *
+ * @throws PeftError TARGET_NOT_FOUND for a pattern that fits none of the layers
+ */
+export function factorsAt(
+  patterns: Readonly<Record<string, number>>,
+  layers: readonly string[],
+  names: NameTable,
+): (path: string) => number {
+  for (const key of Object.keys(patterns)) {
+    if (layers.some((path) => firstMatch({ [key]: 1 }, path, names, "setScale") !== undefined)) continue;
+    throw new PeftError("TARGET_NOT_FOUND", `the adapter has no layer that is meant by "${key}"`, {
+      place: "setScale",
+      hint: `its layers are ${layers.slice(0, 8).join(", ")}`,
+    });
+  }
+  return (path) => firstMatch(patterns, path, names, "setScale") ?? 1;
+}
+
+/** A matcher that is content with either spelling of a path. */
+export function inEitherSpelling(names: NameTable, matcher: Matcher): Matcher {
   return (path) => matcher(path) || matcher(names.to("hf5", path));
 }
 

@@ -45,7 +45,8 @@ export class TrainedCopies implements Part {
   }
 
   detach({ keepMerged = false }: { keepMerged?: boolean } = {}): void {
-    this.setActive(keepMerged);
+    // A copy that is kept is in its place already, or under what another part has merged upon it.
+    if (!keepMerged) this.setActive(false);
     for (const { original, copy } of this.#copies) if (copy !== original) (keepMerged ? original : copy).dispose();
   }
 }
@@ -64,9 +65,15 @@ export interface ModulesToSave {
 /**
  * Copies of every parameter of the modules to be saved with the adapter; of the head as `headInit` says.
  *
+ * @param otherwise how the others' copies are made
  * @throws PeftError TARGET_NOT_FOUND for a module that is not there
  */
-export function copyModulesToSave(host: HostModel, config: ModulesToSave, seed: number): TrainedCopies {
+export function copyModulesToSave(
+  host: HostModel,
+  config: ModulesToSave,
+  seed: number,
+  otherwise?: (original: Parameter) => Parameter,
+): TrainedCopies {
   const paths = [...namedModules(host)].map(([path]) => path);
   const chosen = savedModules(host, config.modulesToSave).flatMap((name) => {
     const found = paths.filter((path) => path === name || path.endsWith(`.${name}`));
@@ -77,7 +84,7 @@ export function copyModulesToSave(host: HostModel, config: ModulesToSave, seed: 
     });
   });
   const names = [...host.parameters().keys()].filter((name) => chosen.some((path) => name.startsWith(`${path}.`)));
-  return new TrainedCopies(host, names, startingFrom(host, config.headInit, seed));
+  return new TrainedCopies(host, names, startingFrom(host, config.headInit, seed, otherwise));
 }
 
 /** Makes copies, of the head as `headInit` says. @param otherwise of the rest */

@@ -93,6 +93,12 @@ export class Parameter {
     return this.#hostArray().slice();
   }
 
+  /** The numbers, not copied, where they are on the host; undefined where an engine holds them. */
+  peek(): ParameterData | undefined {
+    this.#assertAlive();
+    return this.#storage ? undefined : this.#hostArray();
+  }
+
   /** Replaces the numbers by a copy of `data`. @throws PeftError SHAPE_MISMATCH if their count differs */
   async write(data: ParameterData): Promise<void> {
     this.adopt(data.slice());

@@ -17,4 +17,5 @@ export { type Fixture, type FixtureOptimizer, fixtureTraining, readFixture } fro
 export { fillGolden, goldenArray, mulberry32 } from "./mulberry32.js";
 export { evaluateOps, type OpCase, type OpInfo, type OpResult, readOpCases } from "./opCases.js";
 export { ROADS, type Road, roadAbsence, takeRoad } from "./roads.js";
+export { SMALL_HOST, SmallHost } from "./smallHost.js";
 export { readAll, stepOf, type TrainingBatch, type TrainingSettings, trainSteps } from "./training.js";

@@ -56,10 +56,39 @@ const METHODS: [string, PeftConfig, number, { identity?: boolean }?][] = [
   ["adaptformer", new BottleneckConfig({ bottleneck: r, dropout: 0 }), L * (2 * D * r + r + D + 2 * D) + head],
   ["pfeiffer", new BottleneckConfig({ bottleneck: r, style: "pfeiffer" }), L * (2 * D * r + r + D + 2 * D) + head],
   ["houlsby", new BottleneckConfig({ bottleneck: r, style: "houlsby" }), L * 2 * (2 * D * r + r + D) + head],
+  [
+    "bottlenecks at both sums, one layer left out, with a learnt scale",
+    new BottleneckConfig({
+      reductionFactor: 5,
+      style: "pfeiffer",
+      sides: ["attention", "ffn"],
+      leaveOut: [0],
+      scale: "learned",
+      norm: false,
+    }),
+    2 * (2 * D * 3 + 3 + D + 1) + head,
+  ],
+  [
+    "bottlenecks from random weights, at attention alone",
+    new BottleneckConfig({
+      bottleneck: r,
+      style: "adaptformer",
+      dropout: 0,
+      sides: ["attention"],
+      initWeights: "bert",
+    }),
+    L * (2 * D * r + r + D + 2 * D) + head,
+    { identity: false },
+  ],
   ["linear probe", new LinearProbeConfig(), head],
   ["linear probe with a new head", new LinearProbeConfig({ headInit: "kaiming" }), head, { identity: false }],
   ["BitFit", new BitFitConfig(), biases + head],
   ["full fine-tuning", new FullConfig(), all],
+  [
+    "fine-tuning of the last layer and the norms",
+    new FullConfig({ targetModules: /layer\.1$|layernorm/ }),
+    4 * (D * D + D) + 2 * D * M + M + D + L * 4 * D + 2 * D + head,
+  ],
 ];
 
 for (const [name, method, trainable, options] of METHODS) {

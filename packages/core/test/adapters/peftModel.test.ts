@@ -252,6 +252,26 @@ describe("files of adapters", () => {
     expect(keys).toHaveLength(2 * 2 * 4 + 2);
   });
 
+  it("of fine-tuning in part hold what is trained, and are loaded on to train the same", async () => {
+    const config = new FullConfig({ targetModules: ["encoder.layer.1", "vit.layernorm"] });
+    const model = getPeftModel(await host(), config);
+    const place = folder();
+    await model.savePretrained(place);
+    const json = JSON.parse(await readFile(join(place, "adapter_config.json"), "utf8"));
+    expect(json).toMatchObject({ target_modules: ["1", "layernorm"], modules_to_save: ["classifier"] });
+    const keys = [...(await readSafetensors(join(place, "adapter_model.safetensors"))).keys()];
+    expect(keys).toContain("base_model.model.vit.layers.1.mlp.fc1.weight");
+    expect(keys.every((key) => /layers\.1\.|vit\.layernorm\.|classifier/.test(key))).toBe(true);
+    const loaded = await PeftModel.fromPretrained(await host(), place, { isTrainable: true });
+    expect([...loaded.trainableParameters().keys()]).toEqual([...model.trainableParameters().keys()]);
+    const status = model.getLayerStatus().map(({ name }) => name);
+    expect(status).toContain("vit.encoder.layer.1.intermediate.dense");
+    expect(status).not.toContain("vit.encoder.layer.0.intermediate.dense");
+    expect(() => getPeftModel(model.unload(), new FullConfig({ targetModules: ["layer.9"] }))).toThrow(
+      coded("TARGET_NOT_FOUND"),
+    );
+  });
+
   it("that cannot be written are not there by halves", async () => {
     const model = getPeftModel(await host(), new LoraConfig());
     const place = folder();
@@ -312,6 +332,7 @@ describe("configs", () => {
     expect(() => new LoraConfig({ layersPattern: "layer" })).toThrow(/layersToTransform/);
     expect(() => new LoraConfig({ targetModules: ".*", layersToTransform: 1 })).toThrow(/pattern/);
     expect(() => new BottleneckConfig({ style: "side" as "houlsby" })).toThrow(/style/);
+    expect(() => new BottleneckConfig({ bottleneck: 4, reductionFactor: 2 })).toThrow(/reductionFactor/);
   });
 
   it("are frozen, with what is in them", () => {
@@ -330,13 +351,13 @@ describe("configs", () => {
   });
 
   it("from files refuse what would change what is computed, and take it where it is switched off", () => {
-    expect(() => LoraConfig.fromJSON({ peft_type: "LORA", use_dora: true })).toThrow(/use_dora/);
+    expect(() => LoraConfig.fromJSON({ peft_type: "LORA", use_qalora: true })).toThrow(/use_qalora/);
     expect(() => LoraConfig.fromJSON({ peft_type: "LORA", fan_in_fan_out: true })).toThrow(/Conv1D/);
     expect(() => LoraConfig.fromJSON({ peft_type: "LORA", init_lora_weights: "pissa" })).toThrow(/initLoraWeights/);
     expect(() => LoraConfig.fromJSON([])).toThrow(coded("CONFIG_INVALID"));
     expect(() => LoraConfig.fromJSON(null)).toThrow(coded("CONFIG_INVALID"));
     expect(
-      LoraConfig.fromJSON({ peft_type: "LORA", init_lora_weights: "eva", use_dora: false, loftq_config: {} })
+      LoraConfig.fromJSON({ peft_type: "LORA", init_lora_weights: "eva", use_qalora: false, loftq_config: {} })
         .initLoraWeights,
     ).toBe(true);
     expect(warnings).toEqual([]);

@@ -1,6 +1,7 @@
 // The configuration of plain bottleneck adapters, with the defaults of the MoSA repository's baselines (`mosa.md` §2.3).
 
 import * as v from "valibot";
+import { PeftError } from "../../errors.js";
 import type { HostModel } from "../../models/index.js";
 import type { ActivationName } from "../../nn/index.js";
 import { adapterParameters, composeAttachment } from "../attachment.js";
@@ -13,27 +14,55 @@ import {
   setFields,
 } from "../config.js";
 import type { Attachment } from "../method.js";
-import { attachToResiduals, RESIDUAL_STYLES, type ResidualStyle } from "../residuals.js";
+import {
+  attachToResiduals,
+  RESIDUAL_SIDES,
+  RESIDUAL_STYLES,
+  type ResidualPlace,
+  type ResidualSide,
+  type ResidualStyle,
+} from "../residuals.js";
 import { copyModulesToSave } from "../trainedCopies.js";
-import { BottleneckAdapter, type BottleneckOptions } from "./layer.js";
+import { BOTTLENECK_INITS, BottleneckAdapter, type BottleneckInit, type BottleneckOptions } from "./layer.js";
 
 export interface BottleneckFields extends CommonFields {
-  /** r, the width inside. @defaultValue 64 */
-  bottleneck: number;
+  /** r, the width inside. @defaultValue 64, where there is no reductionFactor */
+  bottleneck?: number;
+  /** Or the width inside as a share of the host's: its width over this, rounded down. */
+  reductionFactor?: number;
   /** Where in a block the adapters go. @defaultValue "adaptformer" */
   style: ResidualStyle;
-  /** What an adapter's output is multiplied by. @defaultValue 0.1 for adaptformer, else 1 */
-  scale?: number;
+  /**
+   * Which residual sums of a block have an adapter; AdapterHub's mh_adapter, cross_adapter and output_adapter.
+   *
+   * @defaultValue attention's and the feed-forward layers' for houlsby, else the latter's
+   */
+  sides?: readonly ResidualSide[];
+  /** Numbers of blocks without an adapter. @defaultValue none */
+  leaveOut?: readonly number[];
+  /** What an adapter's output is multiplied by; "learned": a number that is trained. @defaultValue 0.1 for adaptformer, else 1 */
+  scale?: number | "learned";
+  /** Whether its input is normalised first, AdapterHub's ln_before. @defaultValue false for houlsby, else true */
+  norm?: boolean;
+  /** "mam_adapter" changes nothing at first, "bert" is random. @defaultValue "mam_adapter" */
+  initWeights: BottleneckInit;
   /** Dropout inside. @defaultValue 0.1 for adaptformer, else 0 */
   dropout?: number;
   /** @defaultValue "silu" for houlsby, else "relu" */
   activation?: ActivationName;
 }
 
+const DEFAULT_BOTTLENECK = 64;
+
 const Schema = v.strictObject({
-  bottleneck: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1)), 64),
+  bottleneck: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+  reductionFactor: v.optional(v.pipe(v.number(), v.minValue(1))),
   style: v.optional(v.picklist(RESIDUAL_STYLES), "adaptformer"),
-  scale: v.optional(v.pipe(v.number(), v.finite())),
+  sides: v.optional(v.pipe(v.array(v.picklist(RESIDUAL_SIDES)), v.minLength(1))),
+  leaveOut: v.optional(v.array(v.pipe(v.number(), v.integer(), v.minValue(0)))),
+  scale: v.optional(v.union([v.pipe(v.number(), v.finite()), v.literal("learned")])),
+  norm: v.optional(v.boolean()),
+  initWeights: v.optional(v.picklist(BOTTLENECK_INITS), "mam_adapter"),
   dropout: v.optional(v.pipe(v.number(), v.minValue(0), v.ltValue(1))),
   activation: v.optional(v.string()),
   ...commonEntries,
@@ -59,6 +88,10 @@ export class BottleneckConfig extends PeftConfig<BottleneckFields> {
   constructor(fields: Partial<BottleneckFields> = {}) {
     super();
     setFields(this, Schema, fields);
+    if (this.bottleneck === undefined || this.reductionFactor === undefined) return;
+    throw new PeftError("CONFIG_INVALID", "BottleneckConfig: bottleneck and reductionFactor say the same thing twice", {
+      place: "reductionFactor",
+    });
   }
 
   /** From `adapter_config.json`'s object. @throws PeftError CONFIG_INVALID */
@@ -67,19 +100,29 @@ export class BottleneckConfig extends PeftConfig<BottleneckFields> {
   }
 
   override attach(host: HostModel, _adapterName: string, { seed = 0 }: AttachOptions = {}): Attachment {
-    const { bottleneck, style, scale, dropout, activation } = this;
-    const given = Object.entries({ scale, dropout, activation }).filter(([, value]) => value !== undefined);
-    const options: BottleneckOptions = { ...STYLE_DEFAULTS[style], ...Object.fromEntries(given), bottleneck, seed };
+    const { style, sides, leaveOut, norm, dropout, activation, initWeights } = this;
+    const learnsScale = this.scale === "learned";
+    const scale = learnsScale ? 1 : this.scale;
+    const given = Object.entries({ scale, norm, dropout, activation }).filter(([, value]) => value !== undefined);
+    const options = { ...STYLE_DEFAULTS[style], ...Object.fromEntries(given), learnsScale, initWeights, seed };
     const heads = copyModulesToSave(host, this, seed);
-    const placed = attachToResiduals(host, style, ({ width }) => new BottleneckAdapter(width, options));
+    const make = ({ width }: ResidualPlace) =>
+      new BottleneckAdapter(width, { ...options, bottleneck: this.#widthInside(width) });
+    const placed = attachToResiduals(host, style, make, { sides, leaveOut });
     const adapters = placed.flatMap(({ place: { block, side }, adapter }) => [
       ...adapterParameters(adapter, [block, "bottleneck", side].filter(Boolean).join(".")),
     ]);
     return composeAttachment({
       parameters: new Map([...adapters, ...heads.parameters]),
+      layers: placed.map(({ place }) => place.path),
       parts: [heads, ...placed.map(({ part }) => part)],
       copies: [heads],
       merge: "bottleneck adapters are not linear, so no weight of the host can hold them",
     });
+  }
+
+  #widthInside(width: number): number {
+    if (this.reductionFactor !== undefined) return Math.max(1, Math.floor(width / this.reductionFactor));
+    return this.bottleneck ?? DEFAULT_BOTTLENECK;
   }
 }

@@ -1,62 +1,90 @@
 // How LoRA is attached: which layers, with which rank and scaling, and which biases of the host go with them.
 
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import type { Parameter } from "../../engine/index.js";
 import { PeftError } from "../../errors.js";
 import type { HostModel, Naming } from "../../models/index.js";
-import { getModule, Linear, type Slot, slots } from "../../nn/index.js";
+import { Conv2d, Embedding, getModule, Linear, type Module, slots } from "../../nn/index.js";
 import { adapterParameters, composeAttachment } from "../attachment.js";
+import { MergeableParameter, type Merges, mergeAll, unmergeAll } from "../mergeable.js";
 import type { Attachment } from "../method.js";
 import { describeTargets, patternIn } from "../resolved.js";
+import { assertSameFields } from "../sameFields.js";
 import { findTargets, firstMatch, isAtOrBelow, type TargetRules } from "../targets.js";
 import { copyModulesToSave, savedModules, TrainedCopies } from "../trainedCopies.js";
-import { unwrap, wrap } from "../wrap.js";
+import { type Part, unwrap, wrap } from "../wrap.js";
+import { layersOf } from "./combine.js";
 import type { LoraConfig } from "./config.js";
-import { LoraLayer, type LoraLayerOptions, MergeableWeight } from "./layer.js";
+import { ConvLora } from "./conv.js";
+import { Dora } from "./dora.js";
+import { EmbeddingLora } from "./embedding.js";
+import type { LoraLayer, LoraLayerOptions } from "./layer.js";
+import { LinearLora } from "./linear.js";
+
+/** Fields in which an adapter may differ from one that takes its place: they are in its tensors or its scalings. */
+const SWAPPED = ["r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora", "init_lora_weights"];
 
 export function attachLora(host: HostModel, config: LoraConfig, seed: number): Attachment {
   const rules = targetRules(host, config);
   const targets = findTargets(host, rules);
-  const layers = targets.map((path) => [path, linearAt(host, path)] as const);
+  const layers = targets.map((path) => loraAt(host, path, { ...optionsAt(path, host, config), seed }));
   const heads = copyModulesToSave(host, config, seed);
   const biases = new TrainedCopies(host, trainedBiases(host, config, targets));
 
   const places = slots(host);
   const parameters = new Map<string, Parameter>();
-  const adapted = layers.map(([path, linear]) => {
-    const lora = new LoraLayer(linear, { ...optionsAt(path, host, config), seed });
+  const merges: Merges[number][] = [];
+  // All are made before the first is put in its place, so that an error leaves the host as it is.
+  const doras = new Map(config.useDora ? layers.map(([path, lora]) => [path, new Dora(lora)]) : []);
+  const parts: Part[] = layers.map(([path, lora]) => {
     for (const [key, parameter] of adapterParameters(lora, path)) parameters.set(key, parameter);
-    const weight = new MergeableWeight(places.get(`${path}.weight`)!);
-    const part = wrapLinear(places.get(path)!, lora, weight);
-    return { lora, weight, part };
+    const dora = doras.get(path);
+    if (dora) {
+      const key = `${path}.lora_magnitude_vector`;
+      dora.magnitude.name = key;
+      parameters.set(key, dora.magnitude);
+    }
+    const update = dora ?? lora;
+    const weight = new MergeableParameter(places.get(`${path}.weight`)!);
+    merges.push([weight, (data) => update.mergedWith(data)]);
+    if (lora.pairBias && lora.base.bias) {
+      merges.push([new MergeableParameter(places.get(`${path}.bias`)!), (data) => lora.mergedBias(data)]);
+    }
+    return wrap(places.get(path)!, (forward, x) => (weight.isMerged ? forward(x!) : update.apply(forward, x!)));
   });
+  Dora.start([...doras.values()]);
   const isAdapted = new Set(targets);
   for (const [name, parameter] of biases.parameters) parameters.set(biasKey(name, isAdapted), parameter);
   for (const [name, parameter] of heads.parameters) parameters.set(name, parameter);
 
-  return composeAttachment({
+  let current = config;
+  const attachment = composeAttachment({
     parameters,
-    parts: [heads, biases, ...adapted.flatMap(({ weight, part }) => [weight, part])],
+    parts: [heads, biases, ...merges.map(([parameter]) => parameter), ...parts],
     copies: [heads, biases],
-    own: adapted.map(({ lora }) => lora.scaling),
-    describe: (naming) => describe(host, config, targets, naming),
-    setScale: async (factor) => {
-      await Promise.all(adapted.map(({ lora }) => lora.setScale(factor)));
+    own: layers.map(([, lora]) => lora.scaling),
+    layers: targets,
+    describe: (naming) => describe(host, current, targets, naming),
+    setScale: async (factorAt) => {
+      await Promise.all(layers.map(([path, lora]) => lora.setScale(factorAt(path))));
     },
-    merge: async () => {
-      // All are computed before the first is put in place, so that an error leaves the host as it is.
-      const merged: Float32Array[] = [];
-      for (const { lora, weight } of adapted) merged.push(await lora.mergedWith(await weight.read()));
-      for (const [i, { weight }] of adapted.entries()) weight.merge(merged[i]!);
+    ...(!config.useDora && {
+      setExamples: (examples: tf.Tensor | undefined) => {
+        for (const [, lora] of layers) lora.setExamples(examples);
+      },
+    }),
+    swap: (next) => {
+      assertSameFields(current, next, SWAPPED);
+      return async () => {
+        current = next as LoraConfig;
+        await Promise.all(layers.map(([path, lora]) => lora.rescale(optionsAt(path, host, current))));
+      };
     },
-    unmerge: () => {
-      for (const { weight } of adapted) weight.unmerge();
-    },
+    merge: layers.map(([, lora]) => lora.unmergeable).find(Boolean) ?? (() => mergeAll(merges)),
+    unmerge: () => unmergeAll(merges),
   });
-}
-
-function wrapLinear(slot: Slot, lora: LoraLayer, weight: MergeableWeight): ReturnType<typeof wrap> {
-  return wrap(slot, (forward, x) => (weight.isMerged ? forward(x!) : tf.add(forward(x!), lora.forward(x!))));
+  layersOf.set(attachment, new Map(layers));
+  return attachment;
 }
 
 function targetRules(host: HostModel, config: LoraConfig): TargetRules {
@@ -70,25 +98,42 @@ function targetRules(host: HostModel, config: LoraConfig): TargetRules {
   return { ...config, targetModules, modulesToSave: savedModules(host, config.modulesToSave) };
 }
 
-function linearAt(host: HostModel, path: string): Linear {
+/** The kinds of layers that LoRA is for, each with what it becomes there. */
+const KINDS: readonly ((module: Module, options: LoraLayerOptions) => LoraLayer | undefined)[] = [
+  (module, options) => (module instanceof Linear ? new LinearLora(module, options) : undefined),
+  (module, options) => (module instanceof Conv2d ? new ConvLora(module, options) : undefined),
+  (module, options) => (module instanceof Embedding ? new EmbeddingLora(module, options) : undefined),
+];
+
+function loraAt(host: HostModel, path: string, options: LoraLayerOptions): [path: string, lora: LoraLayer] {
   const module = unwrap(getModule(host, path));
-  if (module instanceof Linear) return module;
+  for (const kind of KINDS) {
+    const lora = kind(module, options);
+    if (lora) return [path, lora];
+  }
   throw new PeftError(
     "TARGET_UNSUPPORTED",
-    `LoRA is for linear layers, and "${path}" is a ${module.constructor.name}`,
+    `LoRA is for linear layers, convolutions and embeddings, and "${path}" is a ${module.constructor.name}`,
     {
       place: "targetModules",
-      hint: "name the linear layers inside it, or exclude it with excludeModules",
+      hint: "name the layers inside it, or exclude it with excludeModules",
     },
   );
 }
 
 function optionsAt(path: string, { names }: HostModel, config: LoraConfig): Omit<LoraLayerOptions, "seed"> {
+  const r = firstMatch(config.rankPattern, path, names, "rankPattern") ?? config.r;
+  if (config.initLoraWeights === "orthogonal" && r % 2 !== 0) {
+    throw new PeftError("CONFIG_INVALID", `the start "orthogonal" needs an even rank, and "${path}" has ${r}`, {
+      place: "initLoraWeights",
+    });
+  }
   return {
-    r: firstMatch(config.rankPattern, path, names, "rankPattern") ?? config.r,
+    r,
     alpha: firstMatch(config.alphaPattern, path, names, "alphaPattern") ?? config.loraAlpha,
     useRslora: config.useRslora,
     dropout: config.loraDropout,
+    bias: config.loraBias,
     init: config.initLoraWeights,
   };
 }

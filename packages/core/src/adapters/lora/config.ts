@@ -3,26 +3,31 @@
 import * as v from "valibot";
 import { PeftError } from "../../errors.js";
 import type { HostModel } from "../../models/index.js";
+import type { Combination, CombinationOptions, CombinationSource } from "../combination.js";
 import {
   type AttachOptions,
   type CommonFields,
   commonEntries,
   fieldsFromJSON,
   PeftConfig,
+  refuseTransposed,
   setFields,
+  targetsEntry,
 } from "../config.js";
 import type { Attachment } from "../method.js";
 import { ALL_LINEAR, type Targets } from "../targets.js";
 import { attachLora } from "./attach.js";
+import { combineLora } from "./combine.js";
+import type { LoraInit } from "./layer.js";
 
 export interface LoraFields extends CommonFields {
   /** The rank. @defaultValue 8 */
   r: number;
   /** The update is scaled by loraAlpha / r. @defaultValue 8 */
   loraAlpha: number;
-  /** Dropout on the adapter's input. @defaultValue 0 */
+  /** Dropout on the adapter's input; an embedding's ids have none. @defaultValue 0 */
   loraDropout: number;
-  /** Which linear layers are adapted. @defaultValue the host's own, for a ViT query and value */
+  /** Which linear layers, convolutions and embeddings are adapted. @defaultValue the host's own, for a ViT query and value */
   targetModules?: Targets;
   /** Modules that are not, whatever `targetModules` says. */
   excludeModules?: Targets | null;
@@ -34,15 +39,22 @@ export interface LoraFields extends CommonFields {
   useRslora: boolean;
   /** Which biases of the host are trained as well. @defaultValue "none" */
   bias: "none" | "all" | "lora_only";
-  /** `true`: A Kaiming-uniform, B zero. `"gaussian"`: A N(0, 1/r^2), B zero. `false`: both random. @defaultValue true */
-  initLoraWeights: boolean | "gaussian";
+  /** Learns lengths and directions of the weights apart (DoRA, Liu et al. 2024). @defaultValue false */
+  useDora: boolean;
+  /** Whether B has a bias, which is trained too; not for embeddings, nor with DoRA. @defaultValue false */
+  loraBias: boolean;
+  /**
+   * `true`: A Kaiming-uniform, B zero. `"gaussian"`: A N(0, 1/r^2), B zero. `"orthogonal"`, for linear layers and even
+   * ranks: both random, their product zero. `false`: both random. An embedding has A zero and B N(0, 1), or with `false`
+   * both random. @defaultValue true
+   */
+  initLoraWeights: LoraInit;
   /** Only the layers of these numbers, where `targetModules` is a list. */
   layersToTransform?: number | readonly number[] | null;
   /** The names before the layers' numbers. */
   layersPattern?: string | readonly string[] | null;
 }
 
-const targets = v.union([v.string(), v.array(v.string()), v.instance(RegExp)]);
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const layer = v.pipe(v.number(), v.integer(), v.minValue(0));
 
@@ -50,13 +62,15 @@ const Schema = v.strictObject({
   r: v.optional(positive, 8),
   loraAlpha: v.optional(v.pipe(v.number(), v.finite()), 8),
   loraDropout: v.optional(v.pipe(v.number(), v.minValue(0), v.ltValue(1)), 0),
-  targetModules: v.optional(targets),
-  excludeModules: v.nullish(targets),
+  targetModules: v.optional(targetsEntry),
+  excludeModules: v.nullish(targetsEntry),
   rankPattern: v.optional(v.record(v.string(), positive), {}),
   alphaPattern: v.optional(v.record(v.string(), v.pipe(v.number(), v.finite())), {}),
   useRslora: v.optional(v.boolean(), false),
   bias: v.optional(v.picklist(["none", "all", "lora_only"]), "none"),
-  initLoraWeights: v.optional(v.union([v.boolean(), v.literal("gaussian")]), true),
+  useDora: v.optional(v.boolean(), false),
+  loraBias: v.optional(v.boolean(), false),
+  initLoraWeights: v.optional(v.union([v.boolean(), v.picklist(["gaussian", "orthogonal"])]), true),
   layersToTransform: v.nullish(v.union([layer, v.array(layer)])),
   layersPattern: v.nullish(v.union([v.string(), v.array(v.string())])),
   ...commonEntries,
@@ -65,8 +79,6 @@ const Schema = v.strictObject({
 /** Fields of PEFT's that change what an adapter computes, and the values at which they do not. */
 const UNSUPPORTED = {
   fan_in_fan_out: [],
-  use_dora: [],
-  lora_bias: [],
   use_qalora: [],
   qalora_group_size: [16],
   use_bdlora: [],
@@ -88,11 +100,11 @@ const UNSUPPORTED = {
   ensure_weight_tying: [],
 };
 /** Ways of making the first A and B that leave the host's weights alone, so that a trained file needs nothing of them. */
-const INIT_ONLY = ["eva", "orthogonal"];
+const INIT_ONLY = ["eva"];
 
 export interface LoraConfig extends Readonly<LoraFields> {}
 
-/** Low-rank adaptation (Hu et al. 2021) of linear layers: y = W x + b + scaling * B A x. */
+/** Low-rank adaptation (Hu et al. 2021) of linear layers, convolutions and embeddings: y = W x + b + scaling * B A x. */
 export class LoraConfig extends PeftConfig<LoraFields> {
   static readonly peftType = "LORA";
   readonly peftType = "LORA";
@@ -111,16 +123,15 @@ export class LoraConfig extends PeftConfig<LoraFields> {
         "says where a layer's number stands, so layersToTransform must be given too",
       );
     }
+    if (this.loraBias && this.useDora) throw contradiction("loraBias", "cannot be used with useDora");
+    if (this.loraBias && typeof this.initLoraWeights !== "boolean") {
+      throw contradiction("loraBias", "needs initLoraWeights true or false");
+    }
   }
 
   /** From `adapter_config.json`'s object. @throws PeftError CONFIG_INVALID, also for features that are not supported */
   static fromJSON(json: unknown, place = "adapter_config.json"): LoraConfig {
-    if ((json as { fan_in_fan_out?: unknown } | null)?.fan_in_fan_out === true) {
-      throw new PeftError("CONFIG_INVALID", "fan_in_fan_out is for GPT-2's Conv1D, whose weight is transposed", {
-        place,
-        hint: "the hosts of this library have linear layers of [out, in] only; set it to false",
-      });
-    }
+    refuseTransposed(json, place);
     const fields = fieldsFromJSON(json, { schema: Schema, unsupported: UNSUPPORTED, place });
     if (INIT_ONLY.includes(fields.initLoraWeights as string)) fields.initLoraWeights = true;
     return new LoraConfig(fields);
@@ -128,6 +139,14 @@ export class LoraConfig extends PeftConfig<LoraFields> {
 
   override attach(host: HostModel, _adapterName: string, { seed = 0 }: AttachOptions = {}): Attachment {
     return attachLora(host, this, seed);
+  }
+
+  override combine(
+    _host: HostModel,
+    sources: readonly CombinationSource<PeftConfig>[],
+    options: CombinationOptions,
+  ): Promise<Combination<LoraConfig>> {
+    return combineLora(sources as readonly CombinationSource<LoraConfig>[], options);
   }
 }
 

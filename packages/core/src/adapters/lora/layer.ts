@@ -1,40 +1,59 @@
-// The low-rank update of one linear layer, and how it is folded into the layer's weight.
+// What the low-rank update of a layer is, whatever the layer: two narrow factors whose product has the shape of the
+// layer's weight. One file beside this for each kind of layer: linear, convolution, embedding.
 
 import * as tf from "@tensorflow/tfjs";
 import { Parameter, type ParameterData } from "../../engine/index.js";
 import { PeftError } from "../../errors.js";
-import { Dropout, type Initializer, kaimingUniform, Layer, Linear, normal, type Slot, zeros } from "../../nn/index.js";
-import type { Part } from "../wrap.js";
+import { Dropout, Layer } from "../../nn/index.js";
+import { finite } from "../finite.js";
+import { eachRow, type Factors } from "./product.js";
+
+/** How A and B start; see `LoraFields.initLoraWeights`. */
+export type LoraInit = boolean | "gaussian" | "orthogonal";
 
 export interface LoraLayerOptions {
   readonly r: number;
   readonly alpha: number;
   readonly useRslora: boolean;
   readonly dropout: number;
-  readonly init: boolean | "gaussian";
+  /** Whether B has a bias. */
+  readonly bias: boolean;
+  readonly init: LoraInit;
   readonly seed: number;
 }
 
-/** scaling * B A dropout(x): [..., in] to [..., out]. */
-export class LoraLayer extends Layer {
-  /** weight [r, in] */
-  readonly lora_A: Linear;
-  /** weight [out, r] */
-  readonly lora_B: Linear;
+/** A layer with a weight that can be adapted. */
+export type Weighted = Layer & { readonly weight: Parameter; readonly bias?: Parameter };
+
+/** What takes the place of a layer's forward pass, and of its weight when it is merged. */
+export interface Update {
+  /** @param forward the layer as it is so far, other adapters included */
+  apply(forward: (x: tf.Tensor) => tf.Tensor, x: tf.Tensor): tf.Tensor;
+  /** The weight with the update in it, summed in double precision. @throws PeftError MERGE_NAN naming the layer */
+  mergedWith(weight: ParameterData): Promise<Float32Array>;
+}
+
+/** scaling * B A dropout(x), beside a layer of the host. */
+export abstract class LoraLayer<Base extends Weighted = Weighted> extends Layer implements Update {
   readonly lora_dropout: Dropout;
+  readonly #base: Base;
   /** alpha / r, or alpha / sqrt(r): a scalar that nobody trains, so that another value needs no new graph. */
   readonly #scaling: Parameter;
-  readonly #trained: number;
+  /** The scaling that it was trained with. */
+  #trained: number;
+  #examples?: tf.Tensor;
 
-  constructor({ inFeatures, outFeatures }: Linear, options: LoraLayerOptions) {
+  constructor(base: Base, options: LoraLayerOptions) {
     super();
-    const { r, alpha, useRslora, dropout, seed } = options;
-    const [a, b] = initializers(options.init, r, seed);
-    this.lora_A = new Linear(inFeatures, r, { bias: false, init: a });
-    this.lora_B = new Linear(r, outFeatures, { bias: false, init: b });
-    this.lora_dropout = new Dropout(dropout);
-    this.#trained = alpha / (useRslora ? Math.sqrt(r) : r);
+    this.lora_dropout = new Dropout(options.dropout);
+    this.#base = base;
+    this.#trained = trainedScale(options);
     this.#scaling = new Parameter([], Float32Array.of(this.#trained), { name: "scaling" });
+  }
+
+  /** The adapted layer. */
+  get base(): Base {
+    return this.#base;
   }
 
   get scaling(): Parameter {
@@ -46,82 +65,92 @@ export class LoraLayer extends Layer {
     return this.#scaling.write(Float32Array.of(this.#trained * factor));
   }
 
-  override forward(x: tf.Tensor): tf.Tensor {
-    // Scaled at the narrow side, where it costs r numbers a row.
-    const narrow = tf.mul(this.lora_A.forward(this.lora_dropout.forward(x)), this.#scaling.value());
-    return this.lora_B.forward(narrow);
+  /** Scales as other options say. */
+  rescale(options: Pick<LoraLayerOptions, "r" | "alpha" | "useRslora">): Promise<void> {
+    this.#trained = trainedScale(options);
+    return this.setScale(1);
   }
 
-  /** weight + scaling * B A, summed in double precision. @throws PeftError MERGE_NAN naming the layer */
-  async mergedWith(weight: ParameterData): Promise<Float32Array> {
-    const { inFeatures: width, outFeatures: r } = this.lora_A;
-    const [a, b, scaling] = await Promise.all(
-      [this.lora_A.weight, this.lora_B.weight, this.#scaling].map((parameter) => parameter.read()),
-    );
-    const merged = new Float32Array(weight.length);
-    const row = new Float64Array(width);
-    for (let out = 0; out < this.lora_B.outFeatures; out++) {
-      row.fill(0);
-      for (let k = 0; k < r; k++) {
-        const factor = b![out * r + k]! * scaling![0]!;
-        if (factor !== 0) for (let i = 0; i < width; i++) row[i]! += factor * a![k * width + i]!;
-      }
-      for (let i = 0; i < width; i++) merged[out * width + i] = weight[out * width + i]! + row[i]!;
+  /** See `Attachment.setExamples`. */
+  setExamples(examples: tf.Tensor | undefined): void {
+    this.#examples = examples;
+  }
+
+  /**
+   * The scaling in a function that runs on the engine: a scalar or, for some examples only, a number for each.
+   *
+   * @param x what is to be scaled
+   * @throws PeftError TARGET_UNSUPPORTED for a layer whose first axis is another
+   */
+  protected scalingFor(x: tf.Tensor): tf.Tensor {
+    const examples = this.#examples;
+    if (!examples) return this.#scaling.value();
+    if (x.shape[0] === examples.size) {
+      return tf.mul(tf.reshape(examples, [-1, ...x.shape.slice(1).map(() => 1)]), this.#scaling.value());
     }
-    if (merged.every(Number.isFinite)) return merged;
-    throw new PeftError("MERGE_NAN", "merging gives numbers that are not finite", {
+    throw new PeftError("TARGET_UNSUPPORTED", `a layer's first axis is ${x.shape[0]} and the batch ${examples.size}`, {
       place: this.path,
-      hint: "the adapter's or the host's weights hold NaN or infinite numbers; nothing was changed",
+      hint: "examples have adapters of their own only where layers keep them apart along the first axis",
     });
   }
+
+  /** The scaling as it is. */
+  async scale(): Promise<number> {
+    return (await this.#scaling.read())[0]!;
+  }
+
+  /** The parameters of the two factors: A, then B. */
+  abstract get pair(): readonly [a: Parameter, b: Parameter];
+  /** The bias of B. */
+  get pairBias(): Parameter | undefined {
+    return undefined;
+  }
+
+  /** Why no weight can hold the update; undefined where one can. */
+  get unmergeable(): string | undefined {
+    if (!this.pairBias || this.base.bias) return undefined;
+    return `${this.base.path} has no bias that could hold the one that LoRA adds`;
+  }
+
+  /** scaling * (B A x + bias): what is added to the layer's output. */
+  abstract update(x: tf.Tensor): tf.Tensor;
+  /** What the layer itself computes, without its bias. */
+  abstract bare(x: tf.Tensor): tf.Tensor;
+  /** B A in the layout of the layer's weight, inside a function that runs on the engine. */
+  abstract product(): tf.Tensor;
+  /** B A on the host, from the numbers of A and B. */
+  abstract factors(a: ParameterData, b: ParameterData): Factors;
+  /** Axes of the weight over which DoRA takes its norms, and the shape in which they broadcast to the output. */
+  abstract readonly norm: { readonly axes: readonly number[]; readonly shape: readonly number[] };
+
+  override forward(x: tf.Tensor): tf.Tensor {
+    return this.update(this.lora_dropout.forward(x));
+  }
+
+  apply(forward: (x: tf.Tensor) => tf.Tensor, x: tf.Tensor): tf.Tensor {
+    return tf.add(forward(x), this.forward(x));
+  }
+
+  async mergedWith(weight: ParameterData): Promise<Float32Array> {
+    const merged = new Float32Array(weight.length);
+    const [a, b] = await Promise.all(this.pair.map((parameter) => parameter.read()));
+    eachRow(this.factors(a!, b!), await this.scale(), (row, i) => {
+      const start = i * row.length;
+      for (let j = 0; j < row.length; j++) merged[start + j] = weight[start + j]! + row[j]!;
+    });
+    return finite(merged, this.path);
+  }
+
+  /** bias + scaling * the bias of B. @throws PeftError MERGE_NAN naming the layer */
+  async mergedBias(bias: ParameterData): Promise<Float32Array> {
+    const [own, scale] = [await this.pairBias!.read(), await this.scale()];
+    return finite(
+      Float32Array.from(bias, (x, i) => x + scale * own[i]!),
+      this.path,
+    );
+  }
 }
 
-function initializers(init: boolean | "gaussian", r: number, seed: number): [a: Initializer, b: Initializer] {
-  if (init === "gaussian") return [normal(1 / r, seed), zeros];
-  return [kaimingUniform(seed), init ? zeros : kaimingUniform(seed)];
-}
-
-/** The weight of an adapted layer in its slot: the host's own, or the merged one beside it. */
-export class MergeableWeight implements Part {
-  readonly #slot: Slot;
-  #original?: Parameter;
-  #merged?: Parameter;
-
-  /** @param slot of the layer's weight */
-  constructor(slot: Slot) {
-    this.#slot = slot;
-  }
-
-  get isMerged(): boolean {
-    return this.#merged !== undefined;
-  }
-
-  read(): Promise<ParameterData> {
-    return (this.#slot.get() as Parameter).read();
-  }
-
-  /** Puts a merged weight in the place of the host's. */
-  merge(data: Float32Array): void {
-    this.#original = this.#slot.get() as Parameter;
-    this.#merged = new Parameter(this.#original.shape, data, { name: this.#original.name });
-    this.setActive(true);
-  }
-
-  unmerge(): void {
-    this.setActive(false);
-    this.#merged?.dispose();
-    this.#merged = undefined;
-  }
-
-  setActive(active: boolean): void {
-    if (!this.#merged) return;
-    if (active) this.#slot.set(this.#merged);
-    else if (this.#slot.get() === this.#merged) this.#slot.set(this.#original!);
-  }
-
-  detach({ keepMerged = false }: { keepMerged?: boolean } = {}): void {
-    if (!keepMerged) this.unmerge();
-    else if (this.#merged) this.#original?.dispose();
-    this.#merged = undefined;
-  }
+function trainedScale({ r, alpha, useRslora }: Pick<LoraLayerOptions, "r" | "alpha" | "useRslora">): number {
+  return alpha / (useRslora ? Math.sqrt(r) : r);
 }

@@ -1,0 +1,52 @@
+"""Reads adapters that the library wrote with Hugging Face PEFT and prints what they compute there, for `pnpm parity --python`.
+
+    python peft_reads_ours.py FOLDER
+
+FOLDER holds 0, 1, ...: an adapter each, with the batch in `inputs.safetensors` (with `inputIds` for the small host). Prints a
+JSON list: logits, the logits after merging (null where PEFT does not merge), and the keys that are in the file or in PEFT's
+model alone.
+"""
+
+import contextlib
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import torch
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors.torch import load_file
+from transformers.utils import logging
+
+import small_host
+from vit_hosts import TINY, classifier
+
+logging.set_verbosity_error()
+warnings.simplefilter("ignore")
+
+
+def logits_of(model, inputs: dict) -> torch.Tensor:
+    pixels = inputs["pixelValues"].double()
+    with torch.no_grad():
+        return model(pixels, inputs["inputIds"].long()) if "inputIds" in inputs else model(pixels).logits
+
+
+def read(folder: Path) -> dict:
+    inputs = load_file(folder / "inputs.safetensors")
+    host = small_host.small_host() if "inputIds" in inputs else classifier(TINY)
+    model = PeftModel.from_pretrained(host, folder).eval()
+    keys = load_file(folder / "adapter_model.safetensors").keys() ^ get_peft_model_state_dict(model).keys()
+    model = model.double()
+    logits = logits_of(model, inputs)
+    try:
+        merged = logits_of(model.merge_and_unload(), inputs).flatten().tolist()
+    except NotImplementedError:
+        merged = None
+    return {"logits": logits.flatten().tolist(), "merged": merged, "strangers": sorted(keys)}
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    with contextlib.redirect_stdout(sys.stderr):
+        readings = [read(folder / str(i)) for i in range(len([f for f in folder.iterdir() if f.is_dir()]))]
+    print(json.dumps(readings))
