@@ -4,6 +4,7 @@ import { lora } from "./lora.js";
 import { mosa } from "./mosa.js";
 import { ops } from "./ops.js";
 import type { ParitySuite } from "./rows.js";
+import { t5 } from "./t5.js";
 import { vit } from "./vit.js";
 
-export const suites: ParitySuite[] = [ops, vit, lora, bottleneck, mosa];
+export const suites: ParitySuite[] = [ops, vit, t5, lora, bottleneck, mosa];

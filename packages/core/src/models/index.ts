@@ -10,4 +10,6 @@ export {
   type Trainable,
 } from "./hostModel.js";
 export { type NameTable, type Naming, nameTable, SAME_NAMES } from "./names.js";
+export * from "./seq2seq/index.js";
+export * from "./t5/index.js";
 export * from "./vit/index.js";
