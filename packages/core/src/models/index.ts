@@ -1,5 +1,6 @@
 // Host models.
 
+export * from "./bart/index.js";
 export { type Classification, type ClassifyOptions, classify, type PictureModel } from "./classify.js";
 export {
   HostModel,

@@ -10,5 +10,5 @@ export {
 } from "./generationConfig.js";
 export { decoderMask, Seq2SeqModel, type Seq2SeqTokens } from "./host.js";
 export { IGNORED_LABEL, shiftRight } from "./labels.js";
-export { type ResizeOptions, resizedRows } from "./resize.js";
+export { type ResizeOptions, resizeRows } from "./resize.js";
 export { areEqual, sharedMatrix } from "./sharedMatrix.js";

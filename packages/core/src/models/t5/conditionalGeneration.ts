@@ -10,7 +10,7 @@ import {
   type GenerationConfig,
   type ResizeOptions,
   readGenerationConfig,
-  resizedRows,
+  resizeRows,
   Seq2SeqModel,
   type Seq2SeqTokens,
   writeGenerationConfig,
@@ -111,12 +111,8 @@ export class T5ForConditionalGeneration extends Seq2SeqModel {
    */
   async resizeTokenEmbeddings(vocabSize: number, { seed = 0 }: ResizeOptions = {}): Promise<void> {
     const init = normal(NEW_ROW_STD, seed);
-    for (const holder of [this.shared, this.lm_head] as { weight: Parameter }[]) {
-      if (!holder) continue;
-      const resized = await resizedRows(holder.weight, vocabSize, init);
-      holder.weight.dispose();
-      holder.weight = resized;
-    }
+    await resizeRows(this.shared, vocabSize, init);
+    if (this.lm_head) await resizeRows(this.lm_head, vocabSize, init);
     this.#config = { ...this.#config, vocabSize };
     structureChanged();
   }
