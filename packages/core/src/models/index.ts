@@ -11,6 +11,17 @@ export {
   type Trainable,
 } from "./hostModel.js";
 export { type NameTable, type Naming, nameTable, SAME_NAMES } from "./names.js";
-export * from "./seq2seq/index.js";
+export {
+  AttentionCache,
+  attentionCache,
+  type GenerationConfig,
+  type KeysAndValues,
+  parseGenerationConfig,
+  type ResizeOptions,
+  Seq2SeqModel,
+  type Seq2SeqTokens,
+  type StepPlace,
+  shiftRight,
+} from "./seq2seq/index.js";
 export * from "./t5/index.js";
 export * from "./vit/index.js";

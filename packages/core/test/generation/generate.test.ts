@@ -18,17 +18,8 @@ import {
   ViTForImageClassification,
 } from "../../src/index.js";
 import { FIXTURES } from "../fixtures.js";
-import {
-  BART_SOURCE,
-  generationFixture,
-  ints,
-  maskOf,
-  optionsOf,
-  T5_SOURCE,
-  tinyBart,
-  tinyT5,
-  upToEnd,
-} from "./support.js";
+import { ints, maskOf } from "../models/seq2seqSupport.js";
+import { BART_SOURCE, generationFixture, optionsOf, T5_SOURCE, tinyBart, tinyT5, upToEnd } from "./support.js";
 
 const LOADERS: Record<string, (folder: string) => Promise<Seq2SeqModel>> = {
   "t5-v1.0": (folder) => T5ForConditionalGeneration.fromPretrained(folder),

@@ -4,24 +4,14 @@ import { join } from "node:path";
 import {
   BartForConditionalGeneration,
   type GenerateOptions,
-  type HostArray,
   parseBartConfig,
   parseGenerationConfig,
   parseT5Config,
   T5ForConditionalGeneration,
 } from "../../src/index.js";
-import { readFixture } from "../../src/testing/index.js";
+import { type Fixture, readFixture } from "../../src/testing/index.js";
 import { FIXTURES } from "../fixtures.js";
-import { fillHashed } from "../models/seq2seqGolden.js";
-
-export const ints = (rows: readonly (readonly number[])[]): HostArray => ({
-  data: Int32Array.from(rows.flat()),
-  shape: [rows.length, rows[0]!.length],
-  dtype: "int32",
-});
-
-export const maskOf = (rows: readonly (readonly number[])[], pad: number): HostArray =>
-  ints(rows.map((row) => row.map((id) => (id === pad ? 0 : 1))));
+import { fillHashed } from "../models/seq2seqSupport.js";
 
 /** What transformers' `generate` gave. */
 export interface GenerationFixture {
@@ -34,7 +24,8 @@ export interface GenerationFixture {
   }[];
 }
 
-export const generationFixture = (name: string) => readFixture<GenerationFixture>(join(FIXTURES, "generation"), name);
+export const generationFixture = (name: string): Fixture<GenerationFixture> =>
+  readFixture<GenerationFixture>(join(FIXTURES, "generation"), name);
 
 export const optionsOf = (options: object): GenerateOptions => parseGenerationConfig(options, "the fixture");
 
@@ -66,7 +57,7 @@ export function tinyBart(): BartForConditionalGeneration {
   return model;
 }
 
-export const BART_SOURCE = [
+export const BART_SOURCE: number[][] = [
   [0, 5, 7, 9, 11, 2],
   [0, 6, 8, 2, 1, 1],
 ];
@@ -78,7 +69,7 @@ export function tinyT5(): T5ForConditionalGeneration {
   return model;
 }
 
-export const T5_SOURCE = [
+export const T5_SOURCE: number[][] = [
   [...Array.from({ length: 23 }, (_, i) => ((7 * i + 3) % 21) + 2), 1],
   [...Array.from({ length: 19 }, (_, i) => ((5 * i + 4) % 21) + 2), 1, 0, 0, 0, 0],
 ];

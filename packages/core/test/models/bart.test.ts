@@ -23,7 +23,7 @@ import {
   trainSteps,
 } from "../../src/testing/index.js";
 import { FIXTURES } from "../fixtures.js";
-import { fillHashed, sumOfMagnitudes } from "./seq2seqGolden.js";
+import { fillHashed, ints, maskOf, sumOfMagnitudes } from "./seq2seqSupport.js";
 
 const FOLDER = join(FIXTURES, "bart");
 const TINY = {
@@ -38,16 +38,10 @@ const TINY = {
   max_position_embeddings: 16,
   dropout: 0,
 };
-const ints = (rows: readonly (readonly number[])[]): HostArray => ({
-  data: Int32Array.from(rows.flat()),
-  shape: [rows.length, rows[0]!.length],
-  dtype: "int32",
-});
 const SOURCE = [
   [0, 5, 7, 9, 11, 2],
   [0, 6, 8, 2, 1, 1],
 ];
-const maskOf = (rows: readonly (readonly number[])[]) => ints(rows.map((row) => row.map((id) => (id === 1 ? 0 : 1))));
 const tiny = (): BartForConditionalGeneration => {
   const model = new BartForConditionalGeneration(parseBartConfig(TINY, "golden"));
   fillHashed(model.parameters());
@@ -55,7 +49,7 @@ const tiny = (): BartForConditionalGeneration => {
 };
 const GOLDEN = () => ({
   inputIds: ints(SOURCE),
-  attentionMask: maskOf(SOURCE),
+  attentionMask: maskOf(SOURCE, 1),
   decoderInputIds: ints([
     [2, 0, 4],
     [2, 0, 8],
@@ -83,7 +77,7 @@ describe.each(["compiled", "eager"] as const)("BART, %s", (engine) => {
     const encode = compile((inputIds, attentionMask) =>
       model.encode({ inputIds: inputIds!, attentionMask: attentionMask! }),
     );
-    const encoded = await (await encode(ints(SOURCE), maskOf(SOURCE))).data();
+    const encoded = await (await encode(ints(SOURCE), maskOf(SOURCE, 1))).data();
     expect(Math.abs(sumOfMagnitudes(encoded) - 78.483146)).toBeLessThan(1e-4);
     expectNear(encoded, [1.399505, 1.147082, -1.390532, 0.38912], 1e-5);
     const logits = await logitsOf(model, GOLDEN());
@@ -138,7 +132,7 @@ describe.each(["compiled", "eager"] as const)("BART, %s", (engine) => {
     const plain = await logitsOf(model, GOLDEN());
     const padded = SOURCE.map((row) => [...row, 1, 1, 1]);
     const { decoderInputIds } = GOLDEN();
-    const more = await logitsOf(model, { inputIds: ints(padded), attentionMask: maskOf(padded), decoderInputIds });
+    const more = await logitsOf(model, { inputIds: ints(padded), attentionMask: maskOf(padded, 1), decoderInputIds });
     expectNear(more, [...plain], 1e-5);
     const later = ints([
       [2, 0, 20],

@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   compile,
   engineInfo,
-  type HostArray,
   inTraining,
   type ModelArguments,
   PeftModel,
@@ -25,7 +24,7 @@ import {
   trainSteps,
 } from "../../src/testing/index.js";
 import { FIXTURES } from "../fixtures.js";
-import { fillHashed, fnv1a, sumOfMagnitudes } from "./seq2seqGolden.js";
+import { fillHashed, fnv1a, ints, maskOf, sumOfMagnitudes } from "./seq2seqSupport.js";
 
 const FOLDER = join(FIXTURES, "t5");
 const TINY = {
@@ -39,17 +38,10 @@ const TINY = {
   decoder_start_token_id: 0,
   dropout_rate: 0,
 };
-const ints = (rows: readonly (readonly number[])[]): HostArray => ({
-  data: Int32Array.from(rows.flat()),
-  shape: [rows.length, rows[0]!.length],
-  dtype: "int32",
-});
 const SOURCE = [
   [...Array.from({ length: 23 }, (_, i) => ((7 * i + 3) % 21) + 2), 1],
   [...Array.from({ length: 19 }, (_, i) => ((5 * i + 4) % 21) + 2), 1, 0, 0, 0, 0],
 ];
-const maskOf = (rows: readonly (readonly number[])[], pad = 0) =>
-  ints(rows.map((row) => row.map((id) => (id === pad ? 0 : 1))));
 const tiny = (config: object = {}): T5ForConditionalGeneration => {
   const model = new T5ForConditionalGeneration(parseT5Config({ ...TINY, ...config }, "golden"));
   fillHashed(model.parameters());
@@ -57,7 +49,7 @@ const tiny = (config: object = {}): T5ForConditionalGeneration => {
 };
 const GOLDEN = () => ({
   inputIds: ints(SOURCE),
-  attentionMask: maskOf(SOURCE),
+  attentionMask: maskOf(SOURCE, 0),
   decoderInputIds: ints([
     [0, 4, 6],
     [0, 9, 3],
@@ -86,7 +78,7 @@ describe.each(["compiled", "eager"] as const)("T5, %s", (engine) => {
     const encode = compile((inputIds, attentionMask) =>
       model.encode({ inputIds: inputIds!, attentionMask: attentionMask! }),
     );
-    const encoded = await (await encode(ints(SOURCE), maskOf(SOURCE))).data();
+    const encoded = await (await encode(ints(SOURCE), maskOf(SOURCE, 0))).data();
     expect(Math.abs(sumOfMagnitudes(encoded) - 323.682383)).toBeLessThan(1e-3);
     expectNear(encoded, [-1.815548, -0.202803, 0.063971, -1.441289], 1e-4);
     const logits = await logitsOf(model, GOLDEN());
@@ -116,7 +108,7 @@ describe.each(["compiled", "eager"] as const)("T5, %s", (engine) => {
       [3, 4, 1],
       [8, 1, -100],
     ]);
-    const batch = { inputIds: ints(source), attentionMask: maskOf(source), labels };
+    const batch = { inputIds: ints(source), attentionMask: maskOf(source, 0), labels };
     const { logits, loss } = await stepOf(model, batch, new Map([["w", model.shared.weight]]));
     expectNear(logits, [1.290366, -0.049853, 0.36574, 0.194659], 1e-5);
     expectNear(logits.slice(4 * 50), [-0.2408, 0.265282, 1.050276, 0.437513], 1e-5);
@@ -186,7 +178,7 @@ describe.each(["compiled", "eager"] as const)("T5, %s", (engine) => {
     const plain = await logitsOf(model, GOLDEN());
     const padded = SOURCE.map((row) => [...row, 0, 0, 0]);
     const { decoderInputIds } = GOLDEN();
-    const more = await logitsOf(model, { inputIds: ints(padded), attentionMask: maskOf(padded), decoderInputIds });
+    const more = await logitsOf(model, { inputIds: ints(padded), attentionMask: maskOf(padded, 0), decoderInputIds });
     expectNear(more, [...plain], 1e-5);
     const later = ints([
       [0, 4, 20],
@@ -201,7 +193,7 @@ describe.each(["compiled", "eager"] as const)("T5, %s", (engine) => {
 
   it("drops out in training only, differently at each step and alike for the same", async () => {
     const model = tiny({ dropout_rate: 0.1 });
-    const batch = [ints(SOURCE), maskOf(SOURCE), GOLDEN().decoderInputIds] as const;
+    const batch = [ints(SOURCE), maskOf(SOURCE, 0), GOLDEN().decoderInputIds] as const;
     const train = compile((inputIds, attentionMask, decoderInputIds) =>
       inTraining(() => {
         return model.forward({

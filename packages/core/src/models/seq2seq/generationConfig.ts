@@ -3,6 +3,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
+import { env } from "../../env.js";
 import { PeftError } from "../../errors.js";
 import { readJson, writeJson } from "../../files/index.js";
 
@@ -21,7 +22,6 @@ const optional = <S extends v.GenericSchema>(schema: S) =>
 
 const Schema = v.object({
   pad_token_id: optional(token),
-  bos_token_id: optional(token),
   eos_token_id: optional(tokens),
   decoder_start_token_id: optional(token),
   forced_bos_token_id: optional(token),
@@ -40,6 +40,15 @@ const Schema = v.object({
   no_repeat_ngram_size: optional(count),
   repetition_penalty: optional(v.number()),
 });
+
+/** Settings of transformers' that change what is generated, and that this library does not have. */
+const UNSUPPORTED = [
+  ...["bad_words_ids", "begin_suppress_tokens", "diversity_penalty", "encoder_no_repeat_ngram_size"],
+  ...["encoder_repetition_penalty", "epsilon_cutoff", "eta_cutoff", "exponential_decay_length_penalty"],
+  ...["guidance_scale", "min_p", "num_beam_groups", "penalty_alpha", "sequence_bias", "suppress_tokens", "typical_p"],
+];
+/** What they are where they change nothing. */
+const NEUTRAL: readonly unknown[] = [undefined, null, 0, 1];
 
 /** Settings of `generate`, as transformers' `GenerationConfig` names them; undefined where nothing is said. */
 export interface GenerationConfig {
@@ -79,7 +88,11 @@ export interface GenerationConfig {
   readonly repetitionPenalty?: number;
 }
 
-/** From the object of `generation_config.json` or `config.json`. @throws PeftError CONFIG_INVALID naming the field */
+/**
+ * From the object of `generation_config.json` or `config.json`. A setting that is not supported is warned of.
+ *
+ * @throws PeftError CONFIG_INVALID naming the field
+ */
 export function parseGenerationConfig(json: unknown, place: string): GenerationConfig {
   const parsed = v.safeParse(Schema, json);
   if (!parsed.success) {
@@ -88,6 +101,11 @@ export function parseGenerationConfig(json: unknown, place: string): GenerationC
     throw new PeftError("CONFIG_INVALID", `not the settings of generation: ${field}: ${issue.message}`, { place });
   }
   const c = parsed.output;
+  const left = UNSUPPORTED.filter((key) => !NEUTRAL.includes((json as Record<string, unknown>)[key]));
+  if (left.length > 0) {
+    const message = `settings of generation that are not supported are left out: ${left.join(", ")} (${place})`;
+    env.warn({ code: "CONFIG_UNKNOWN_KEY", message });
+  }
   const config: GenerationConfig = {
     padTokenId: c.pad_token_id,
     eosTokenIds: c.eos_token_id,

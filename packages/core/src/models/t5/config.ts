@@ -126,7 +126,8 @@ export function serializeT5Config(config: T5Config): Record<string, unknown> {
     relative_attention_max_distance: config.relativeAttentionMaxDistance,
     dropout_rate: config.dropoutRate,
     layer_norm_epsilon: config.layerNormEpsilon,
-    initializer_factor: config.initializerFactor,
+    // transformers 5 takes no whole number for this one, which JSON here cannot tell from another; it is for new weights only.
+    ...(Number.isInteger(config.initializerFactor) ? {} : { initializer_factor: config.initializerFactor }),
     feed_forward_proj: config.feedForwardProj,
     dense_act_fn: act,
     is_gated_act: gated,
