@@ -23,8 +23,10 @@ export interface Generated {
  *
  * @param model an encoder-decoder host, or a `PeftModel` over one
  * @param inputs `inputIds` [batch, source] int32, padded on any side; `attentionMask`, by default 1 where `inputIds` is not
- *   padding; and what else the model reads, with the samples on the first axis
- * @throws PeftError ARGUMENT_INVALID for another model, no tokens, or settings that do not fit; the reason of `signal`
+ *   padding; and what else the model reads, with the samples on the first axis, which steps get once for each beam. Those of
+ *   a training batch's decoder are left out.
+ * @throws PeftError ARGUMENT_INVALID for another model, no tokens, or settings that do not fit; SHAPE_MISMATCH; the reason of
+ *   `signal`
  */
 export async function generate(
   model: HostModel,
@@ -38,21 +40,28 @@ export async function generate(
   if (inputIds?.shape.length !== 2 || inputIds.data.length === 0) {
     throw new PeftError("ARGUMENT_INVALID", "generate wants inputIds of [batch, source], int32", { place: "inputIds" });
   }
+  const mask = given.attentionMask ?? maskOf(inputIds, settings);
+  if (mask.shape.join() !== inputIds.shape.join()) {
+    const message = `attentionMask [${mask.shape}] does not fit inputIds [${inputIds.shape}]`;
+    throw new PeftError("SHAPE_MISMATCH", message, { place: "attentionMask" });
+  }
   const [batch, tokens] = inputIds.shape as [number, number];
-  const source = paddedLength(tokens, host.maxPositions);
+  const places = paddedLength(tokens, host.maxPositions);
   const read: SourceInputs = {
     ...given,
-    inputIds: lengthened(inputIds, source, settings.padTokenId),
-    attentionMask: lengthened(given.attentionMask ?? maskOf(inputIds, settings), source, 0),
+    inputIds: lengthened(inputIds, places, settings.padTokenId),
+    attentionMask: lengthened(mask, places, 0),
   };
   const rows = batch * settings.numBeams;
-  const shape = { batch, rows, source, length: paddedLength(settings.maxLength, host.maxPositions) };
+  const shape = { batch, rows, source: places, length: paddedLength(settings.maxLength, host.maxPositions) };
   return withDecoder(model, shape, async (decoder) => {
     await decoder.read(read);
-    const { inputIds: _, ...others } = read;
-    return settings.numBeams > 1
-      ? beamSearch(decoder, others, settings, options)
-      : oneByOne(decoder, others, settings, options);
+    const { inputIds: _, attentionMask, ...others } = read;
+    const perRow = Object.entries(others).map(([name, array]) => [name, repeated(array, settings.numBeams)] as const);
+    // The mask stays as it is: the beams of a sample attend to one source.
+    const stepInputs = { ...Object.fromEntries(perRow), attentionMask: attentionMask! };
+    const way = settings.numBeams > 1 ? beamSearch : oneByOne;
+    return way(decoder, stepInputs, settings, options);
   });
 }
 
@@ -131,8 +140,12 @@ function hostOf(model: HostModel): Seq2SeqModel {
   });
 }
 
+/** What a training batch has beyond what is read to generate from it. */
+const OF_TRAINING = ["decoderInputIds", "decoderAttentionMask", "labels"];
+
 async function arraysOf(inputs: ModelArguments): Promise<Record<string, HostArray>> {
-  const arrays = Object.entries(inputs).map(async ([name, input]): Promise<[string, HostArray]> => {
+  const read = Object.entries(inputs).filter(([name]) => !OF_TRAINING.includes(name));
+  const arrays = read.map(async ([name, input]): Promise<[string, HostArray]> => {
     if (!(input instanceof tf.Tensor)) return [name, input];
     const { shape, dtype } = input as tf.Tensor & { dtype: HostArray["dtype"] };
     return [name, { data: (await input.data()) as HostArray["data"], shape, dtype }];
@@ -152,4 +165,16 @@ function lengthened({ data, shape }: HostArray, length: number, fill: number): H
   const longer = new Int32Array(batch * length).fill(fill);
   for (let row = 0; row < batch; row++) longer.set(data.subarray(row * tokens, (row + 1) * tokens), row * length);
   return { data: longer, shape: [batch, length], dtype: "int32" };
+}
+
+/** [batch, ...] to [batch * times, ...], each sample as often. */
+function repeated({ data, shape, dtype }: HostArray, times: number): HostArray {
+  const [batch = 1, ...rest] = shape;
+  const size = data.length / batch;
+  const longer = new (data.constructor as Int32ArrayConstructor)(data.length * times);
+  for (let row = 0; row < batch * times; row++) {
+    const sample = Math.floor(row / times);
+    longer.set(data.subarray(sample * size, (sample + 1) * size), row * size);
+  }
+  return { data: longer, shape: [batch * times, ...rest], dtype };
 }

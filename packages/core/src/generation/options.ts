@@ -49,16 +49,15 @@ const DEFAULT_TOP_K = 50;
 /** @throws PeftError ARGUMENT_INVALID naming the setting */
 export function settingsOf(host: Seq2SeqModel, options: GenerateOptions): Settings {
   const given = host.generationConfig;
-  const { seed: _, signal: __, onTokens, ...asked } = options;
-  const all: GenerationConfig = { ...given, ...asked };
+  const all: GenerationConfig = { ...given, ...options };
   const settings: Settings = {
     startTokenId: all.decoderStartTokenId ?? host.tokens.decoderStartTokenId,
     padTokenId: all.padTokenId ?? host.tokens.padTokenId,
     eosTokenIds: all.eosTokenIds ?? [],
     forcedBosTokenId: all.forcedBosTokenId,
     forcedEosTokenId: all.forcedEosTokenId,
-    maxLength: lengthOf(asked.maxNewTokens, asked.maxLength) ?? defaultLength(host),
-    minLength: lengthOf(asked.minNewTokens, asked.minLength) ?? lengthOf(given.minNewTokens, given.minLength) ?? 0,
+    maxLength: lengthOf(options.maxNewTokens, options.maxLength) ?? defaultLength(host),
+    minLength: lengthOf(options.minNewTokens, options.minLength) ?? lengthOf(given.minNewTokens, given.minLength) ?? 0,
     doSample: all.doSample ?? false,
     temperature: all.temperature ?? 1,
     topK: all.topK ?? DEFAULT_TOP_K,
@@ -69,7 +68,7 @@ export function settingsOf(host: Seq2SeqModel, options: GenerateOptions): Settin
     noRepeatNgramSize: all.noRepeatNgramSize ?? 0,
     repetitionPenalty: all.repetitionPenalty ?? 1,
   };
-  const fail = faultOf(settings, host.maxPositions, onTokens !== undefined);
+  const fail = faultOf(settings, host.maxPositions, options.onTokens !== undefined);
   if (fail) throw new PeftError("ARGUMENT_INVALID", `generate: ${fail}`);
   return settings;
 }

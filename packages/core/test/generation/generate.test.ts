@@ -181,6 +181,23 @@ describe.each(["compiled", "eager"] as const)("generation, %s", (engine) => {
     expect(merged.scores![0]).toBeCloseTo(adapted.scores![0]!, 4);
   });
 
+  it("gives the model what else it reads, at a step once for each beam, and nothing of a training batch", async () => {
+    const model = tinyT5();
+    const seen: Record<string, readonly number[]>[] = [];
+    const { forward } = model;
+    model.forward = (inputs) => {
+      seen.push(Object.fromEntries(Object.entries(inputs).map(([name, { shape }]) => [name, shape])));
+      return forward.call(model, inputs);
+    };
+    const task = { data: Int32Array.of(5, 6), shape: [2], dtype: "int32" as const };
+    const labels = ints([[3], [4]]);
+    const inputs = { inputIds: ints(T5_SOURCE), task, labels, decoderAttentionMask: labels };
+    await generate(model, inputs, { maxLength: 3, numBeams: 3 });
+    const [read, step] = seen;
+    expect(read).toEqual({ inputIds: [2, 32], attentionMask: [2, 32], task: [2], decoderInputIds: [2, 1] });
+    expect(step).toEqual({ attentionMask: [2, 32], task: [6], decoderInputIds: [6, 1] });
+  });
+
   it("stops where it is aborted, and can be called again", async () => {
     const model = tinyT5();
     const controller = new AbortController();
@@ -213,6 +230,9 @@ describe.each(["compiled", "eager"] as const)("generation, %s", (engine) => {
     await expect(generate(model, inputs, { numBeams: 2, onTokens: () => {} })).rejects.toThrow(/onTokens/);
     await expect(generate(model, inputs, { temperature: 0 })).rejects.toThrow(/temperature/);
     await expect(generate(model, inputs, { topP: 0 })).rejects.toThrow(/topP/);
+    await expect(generate(model, { ...inputs, attentionMask: ints([[1], [1]]) })).rejects.toThrow(
+      /\[2,1\] does not fit/,
+    );
     await expect(generate(model, {}, {})).rejects.toThrow(/inputIds/);
     const vision = new ViTForImageClassification(
       parseViTConfig({ hidden_size: 8, num_attention_heads: 2, num_hidden_layers: 1, intermediate_size: 8 }, "test"),

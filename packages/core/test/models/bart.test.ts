@@ -42,8 +42,8 @@ const SOURCE = [
   [0, 5, 7, 9, 11, 2],
   [0, 6, 8, 2, 1, 1],
 ];
-const tiny = (): BartForConditionalGeneration => {
-  const model = new BartForConditionalGeneration(parseBartConfig(TINY, "golden"));
+const tiny = (config: object = {}): BartForConditionalGeneration => {
+  const model = new BartForConditionalGeneration(parseBartConfig({ ...TINY, ...config }, "golden"));
   fillHashed(model.parameters());
   return model;
 };
@@ -143,6 +143,20 @@ describe.each(["compiled", "eager"] as const)("BART, %s", (engine) => {
       const places = [row * 72, row * 72 + 48] as const;
       expectNear(changed.slice(...places), [...plain.slice(...places)], 1e-6);
     }
+  });
+
+  it("computes in training what it does otherwise where dropout drops nothing, and something else where it does", async () => {
+    const run = async (rate: number): Promise<Float32Array> => {
+      const model = tiny({ dropout: rate, attention_dropout: rate, activation_dropout: rate });
+      const { decoderInputIds } = GOLDEN();
+      const batch = { ...GOLDEN(), labels: decoderInputIds };
+      return (await stepOf(model, batch, new Map([["w", model.model.shared.weight]]))).logits;
+    };
+    const plain = await logitsOf(tiny(), GOLDEN());
+    // So small a rate that no number is below it, and no sum is scaled.
+    expectNear(await run(1e-9), [...plain], 1e-5);
+    const dropped = await run(0.1);
+    expect(Math.max(...dropped.map((x, i) => Math.abs(x - plain[i]!)))).toBeGreaterThan(0.1);
   });
 
   it("refuses more tokens than it numbers, and inputs that are missing", async () => {

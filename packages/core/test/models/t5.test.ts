@@ -209,6 +209,15 @@ describe.each(["compiled", "eager"] as const)("T5, %s", (engine) => {
     expect(await logitsOf(model, GOLDEN())).toEqual(await logitsOf(model, GOLDEN()));
   });
 
+  it("computes in training what it does otherwise, where dropout drops nothing", async () => {
+    // So small a rate that no number is below it, and no sum is scaled.
+    const model = tiny({ dropout_rate: 1e-9 });
+    const { inputIds, attentionMask, decoderInputIds } = GOLDEN();
+    const batch = { inputIds, attentionMask, decoderInputIds, labels: decoderInputIds };
+    const { logits } = await stepOf(model, batch, new Map([["w", model.shared.weight]]));
+    expectNear(logits, [...(await logitsOf(model, GOLDEN()))], 1e-5);
+  });
+
   it("has one matrix for encoder, decoder and head, where the head is tied", async () => {
     const model = tiny();
     expect([...model.parameters().keys()].filter((name) => /embed_tokens|lm_head/.test(name))).toEqual([]);
