@@ -26,27 +26,26 @@ async function hostRows(fixtures: string, name: string): Promise<Row[]> {
   const folder = join(fixtures, "generation");
   const { info, input } = readFixture<GenerationInfo>(folder, name);
   const host = name.startsWith("t5") ? T5ForConditionalGeneration : BartForConditionalGeneration;
-  const onEngine = async (): Promise<{ tokens: number[]; scores: Numbers }[]> => {
+  const onEngine = async (): Promise<{ tokens: number[]; wanted: number[]; scores: Numbers }[]> => {
     const model = await host.fromPretrained(join(folder, info.host));
     const results = [];
-    for (const { options } of info.cases) {
+    for (const { options, sequences: theirs } of info.cases) {
       const settings = parseGenerationConfig(options, name);
       const inputs = { inputIds: input("inputIds"), attentionMask: input("attentionMask") };
       const { sequences, scores = [] } = await generate(model, inputs, settings);
       const ends = settings.eosTokenIds ?? model.generationConfig.eosTokenIds ?? [];
-      results.push({ tokens: sequences.flatMap((tokens) => upToEnd(tokens, ends)), scores });
+      const [tokens, wanted] = [sequences, theirs].map((rows) => rows.flatMap((row) => upToEnd(row, ends)));
+      results.push({ tokens: tokens!, wanted: wanted!, scores });
     }
     model.dispose();
     return results;
   };
   const { eager, compiled } = await onBothEngines(onEngine);
-  return info.cases.flatMap(({ options, sequences, scores }, i) => {
+  return info.cases.flatMap(({ options, scores }, i) => {
     const subject = `generation ${name}, ${JSON.stringify(options).replaceAll('"', "")}`;
-    const ends = parseGenerationConfig(options, name).eosTokenIds ?? (name.startsWith("t5") ? [1] : [2]);
-    const wanted = sequences.flatMap((tokens) => upToEnd(tokens, ends));
     const own = compiled[i]!;
     return [
-      row(`${subject} / tokens`, "exact", countDifferences(own.tokens, wanted)),
+      row(`${subject} / tokens`, "exact", countDifferences(own.tokens, own.wanted)),
       row(`${subject} / tokens, compiled against eager`, "exact", countDifferences(own.tokens, eager[i]!.tokens)),
       ...(scores ? [row(`${subject} / scores`, "output", relativeError(own.scores, scores))] : []),
     ];

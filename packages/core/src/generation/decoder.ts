@@ -87,11 +87,11 @@ export class CachedDecoder {
     };
     const names = Object.keys(all).sort();
     const logits = await this.#step(names)(...names.map((name) => all[name]!));
-    const numbers = await logits.data<"float32">();
+    const numbers = (await logits.data()) as Float32Array;
     logits.dispose();
     const vocabulary = numbers.length / this.shape.rows;
     return Array.from({ length: this.shape.rows }, (_, row) => {
-      return numbers.slice(row * vocabulary, (row + 1) * vocabulary) as Float32Array;
+      return numbers.subarray(row * vocabulary, (row + 1) * vocabulary);
     });
   }
 

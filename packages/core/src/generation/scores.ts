@@ -42,7 +42,7 @@ function force(scores: Float32Array, id: number): void {
 
 /** log(softmax(logits)) in place, rounded as float32 arithmetic rounds it. */
 export function logSoftmax(logits: Float32Array): void {
-  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const largest = logits[argmax(logits)]!;
   let total = 0;
   for (const x of logits) total += Math.exp(x - largest);
   const rest = Math.fround(Math.log(total));

@@ -6,6 +6,7 @@ import { trace } from "../../src/engine/trace.js";
 import { CachedDecoder } from "../../src/generation/decoder.js";
 import {
   AttentionCache,
+  adamW,
   BartForConditionalGeneration,
   engineInfo,
   generate,
@@ -17,6 +18,7 @@ import {
   useEngine,
   ViTForImageClassification,
 } from "../../src/index.js";
+import { readFixture, trainSteps } from "../../src/testing/index.js";
 import { FIXTURES } from "../fixtures.js";
 import { ints, maskOf } from "../models/seq2seqSupport.js";
 import { BART_SOURCE, generationFixture, optionsOf, T5_SOURCE, tinyBart, tinyT5, upToEnd } from "./support.js";
@@ -264,6 +266,29 @@ describe("generation on the compiled engine", () => {
     expect(traces).toBe(2);
     await generate(model, { inputIds: ints([[5, 6, 1]]) }, { maxLength: 40 });
     expect(traces).toBe(4);
+    await useEngine("eager");
+  });
+
+  it("gives what an adapter has learnt by heart, greedily and with beams", async () => {
+    await useEngine("compiled", { threads: 2 });
+    const folder = join(FIXTURES, "t5");
+    const { input } = readFixture(folder, "v1.1");
+    const host = await T5ForConditionalGeneration.fromPretrained(join(folder, "v1.1"));
+    const model = getPeftModel(host, new LoraConfig({ r: 8, targetModules: "all-linear", modulesToSave: ["lm_head"] }));
+    const targets = [
+      [5, 9, 7, 1, -100],
+      [22, 3, 1, -100, -100],
+      [6, 8, 30, 4, 1],
+    ];
+    const source = { inputIds: input("inputIds"), attentionMask: input("attentionMask") };
+    const settings = { optimizer: adamW(), learningRate: 2e-2, weightDecay: 0, steps: 120 };
+    const batch = { ...source, labels: ints(targets) };
+    const { losses } = await trainSteps(model, batch, model.trainableParameters(), settings);
+    expect(losses.at(-1)).toBeLessThan(losses[0]! / 10);
+    for (const numBeams of [1, 3]) {
+      const { sequences } = await generate(model, source, { numBeams });
+      expect(sequences).toEqual(targets.map((tokens) => [0, ...tokens.map((id) => (id === -100 ? 0 : id))]));
+    }
     await useEngine("eager");
   });
 
