@@ -209,13 +209,17 @@ describe.each(["compiled", "eager"] as const)("T5, %s", (engine) => {
     expect(await logitsOf(model, GOLDEN())).toEqual(await logitsOf(model, GOLDEN()));
   });
 
-  it("computes in training what it does otherwise, where dropout drops nothing", async () => {
+  it("has the same logits and gradients with dropout that drops nothing as without", async () => {
+    const run = (rate: number) => {
+      const model = tiny({ dropout_rate: rate });
+      const { decoderInputIds: labels, ...source } = GOLDEN();
+      return stepOf(model, { ...source, labels }, model.parameters());
+    };
     // So small a rate that no number is below it, and no sum is scaled.
-    const model = tiny({ dropout_rate: 1e-9 });
-    const { inputIds, attentionMask, decoderInputIds } = GOLDEN();
-    const batch = { inputIds, attentionMask, decoderInputIds, labels: decoderInputIds };
-    const { logits } = await stepOf(model, batch, new Map([["w", model.shared.weight]]));
-    expectNear(logits, [...(await logitsOf(model, GOLDEN()))], 1e-5);
+    const [live, without] = [await run(1e-9), await run(0)];
+    expectNear(live.logits, [...without.logits], 1e-5);
+    const floor = gradientFloor(without.gradients.values());
+    expectClose(live.gradients, without.gradients, BOUNDS.gradients, { floor });
   });
 
   it("has one matrix for encoder, decoder and head, where the head is tied", async () => {
