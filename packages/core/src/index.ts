@@ -6,6 +6,7 @@ export * from "./engine/index.js";
 export { type Env, env, type PeftWarning } from "./env.js";
 export { PeftError, type PeftErrorCode, type PeftErrorOptions } from "./errors.js";
 export * from "./files/index.js";
+export * from "./generation/index.js";
 export type { HostArray } from "./hostArray.js";
 export * from "./models/index.js";
 export * from "./nn/index.js";

@@ -21,7 +21,7 @@ export interface TrainedInfo {
 
 export interface TrainedCase<Model extends HostModel> {
   readonly subject: string;
-  /** Holds `pixels`, `labels`, where the model reads words `ids`, `grad.*` and `delta.*`. */
+  /** Holds the inputs by their names (`pixels` for `pixelValues`), `labels`, `grad.*` and `delta.*`. */
   readonly fixture: Fixture<TrainedInfo>;
   /** What the original computed: of `logits`, `loss` and what `measure` gives. */
   readonly outputs: Tensors;
@@ -67,9 +67,20 @@ async function stepsOf<Model extends HostModel>(
   return steps;
 }
 
+/** A fixture's inputs and targets, and what models call them. */
+const INPUTS: Readonly<Record<string, string>> = {
+  pixels: "pixelValues",
+  ids: "inputIds",
+  inputIds: "inputIds",
+  attentionMask: "attentionMask",
+  decoderInputIds: "decoderInputIds",
+  decoderAttentionMask: "decoderAttentionMask",
+  labels: "labels",
+};
+
 export function batchOf(fixture: Fixture<unknown>): TrainingBatch {
-  const batch = { pixelValues: fixture.input("pixels"), labels: fixture.input("labels") };
-  return fixture.tensors.has("ids") ? { ...batch, inputIds: fixture.input("ids") } : batch;
+  const there = Object.entries(INPUTS).filter(([name]) => fixture.tensors.has(name));
+  return Object.fromEntries(there.map(([name, input]) => [input, fixture.input(name)]));
 }
 
 /** One after the other: the engine is shared. */

@@ -1,5 +1,6 @@
 // Host models.
 
+export * from "./bart/index.js";
 export { type Classification, type ClassifyOptions, classify, type PictureModel } from "./classify.js";
 export {
   HostModel,
@@ -11,4 +12,17 @@ export {
 } from "./hostModel.js";
 export { loadHost } from "./loadHost.js";
 export { type NameTable, type Naming, nameTable, SAME_NAMES } from "./names.js";
+export {
+  AttentionCache,
+  attentionCache,
+  type GenerationConfig,
+  type KeysAndValues,
+  parseGenerationConfig,
+  type ResizeOptions,
+  Seq2SeqModel,
+  type Seq2SeqTokens,
+  type StepPlace,
+  shiftRight,
+} from "./seq2seq/index.js";
+export * from "./t5/index.js";
 export * from "./vit/index.js";

@@ -1,0 +1,4 @@
+// Generation by encoder-decoder models.
+
+export { type Generated, generate } from "./generate.js";
+export type { GenerateOptions } from "./options.js";

@@ -1,0 +1,64 @@
+// Attention as encoder-decoder models have it: with dropout on the probabilities in a training step, and with several beams
+// of a sample that share its keys.
+
+import * as tf from "@tensorflow/tfjs";
+import { isTraining } from "../../engine/index.js";
+import type { Dropout } from "../../nn/index.js";
+import { attention } from "../../ops/index.js";
+import { attentionCache, type KeysAndValues } from "./cache.js";
+
+/** What attends to what: the encoder's tokens to one another, the decoder's to those before, or to the encoder's output. */
+export type AttentionKind = "encoder" | "decoder" | "cross";
+
+/**
+ * The keys and values that an attention module attends to: those made, with the cache's where one is in force.
+ *
+ * @param path of the module
+ */
+export function keysAndValues(kind: AttentionKind, path: string, make: () => KeysAndValues): KeysAndValues {
+  const cache = attentionCache();
+  if (!cache || kind === "encoder") return make();
+  return kind === "cross" ? cache.remember(path, make) : cache.append(path, make());
+}
+
+export interface AttendOptions {
+  readonly heads: number;
+  /** Factor of the scores. */
+  readonly scale: number;
+  /** As for `attention`. */
+  readonly mask?: tf.Tensor;
+  /** Of the probabilities. */
+  readonly dropout: Dropout;
+}
+
+/**
+ * dropout(softmax(scale q k^T + mask)) v for each head.
+ *
+ * @param q [batch, queries, heads * width]; or [batch * beams, 1, heads * width]
+ * @param kv each [batch, keys, heads * width]
+ * @returns the shape of q
+ */
+export function attend(q: tf.Tensor, { keys, values }: KeysAndValues, options: AttendOptions): tf.Tensor {
+  const { dropout, ...others } = options;
+  if (isTraining() && dropout.rate > 0) return attendWithDropout(q, { keys, values }, options);
+  const [batch, width] = [keys.shape[0]!, q.shape[2]!];
+  if (q.shape[0] === batch) return attention(q, keys, values, others);
+  // The beams of a sample as its queries, so that its keys are there once.
+  const folded = tf.reshape(q, [batch, q.shape[0]! / batch, width]);
+  return tf.reshape(attention(folded, keys, values, others), q.shape);
+}
+
+/** The probabilities are kept for the backward pass here, since they are dropped out one by one. */
+function attendWithDropout(
+  q: tf.Tensor,
+  { keys, values }: KeysAndValues,
+  { heads, scale, mask, dropout }: AttendOptions,
+): tf.Tensor {
+  const apart = (x: tf.Tensor): tf.Tensor => {
+    const [batch, tokens, width] = x.shape as [number, number, number];
+    return tf.transpose(tf.reshape(x, [batch, tokens, heads, width / heads]), [0, 2, 1, 3]);
+  };
+  const scores = tf.mul(tf.matMul(apart(q), apart(keys), false, true), scale);
+  const p = dropout.forward(tf.softmax(mask ? tf.add(scores, mask) : scores));
+  return tf.reshape(tf.transpose(tf.matMul(p, apart(values)), [0, 2, 1, 3]), q.shape);
+}
