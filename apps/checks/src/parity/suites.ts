@@ -1,9 +1,11 @@
 // What is compared with the original implementations. Adding a suite is adding it to the list.
+import { bert } from "./bert.js";
 import { bottleneck } from "./bottleneck.js";
 import { lora } from "./lora.js";
 import { mosa } from "./mosa.js";
 import { ops } from "./ops.js";
+import { roberta } from "./roberta.js";
 import type { ParitySuite } from "./rows.js";
 import { vit } from "./vit.js";
 
-export const suites: ParitySuite[] = [ops, vit, lora, bottleneck, mosa];
+export const suites: ParitySuite[] = [ops, vit, bert, roberta, lora, bottleneck, mosa];

@@ -17,11 +17,13 @@ export interface TrainedInfo {
   /** Before each step. */
   readonly losses: readonly number[];
   readonly zeroGradient: readonly string[];
+  /** The fixture's tensors that are the model's inputs under the same names. @defaultValue `pixels` and `labels` */
+  readonly inputs?: readonly string[];
 }
 
 export interface TrainedCase<Model extends HostModel> {
   readonly subject: string;
-  /** Holds `pixels`, `labels`, `grad.*` and `delta.*`. */
+  /** Holds the inputs, `grad.*` and `delta.*`. */
   readonly fixture: Fixture<TrainedInfo>;
   /** What the original computed: of `logits`, `loss` and what `measure` gives. */
   readonly outputs: Tensors;
@@ -67,7 +69,9 @@ async function stepsOf<Model extends HostModel>(
   return steps;
 }
 
-function batchOf(fixture: Fixture<unknown>): TrainingBatch {
+function batchOf(fixture: Fixture<TrainedInfo>): TrainingBatch {
+  const { inputs } = fixture.info;
+  if (inputs) return Object.fromEntries(inputs.map((name) => [name, fixture.input(name)]));
   return { pixelValues: fixture.input("pixels"), labels: fixture.input("labels") };
 }
 

@@ -1,5 +1,6 @@
 // Host models.
 
+export * from "./bert/index.js";
 export { type Classification, type ClassifyOptions, classify, type PictureModel } from "./classify.js";
 export {
   HostModel,
@@ -10,4 +11,6 @@ export {
   type Trainable,
 } from "./hostModel.js";
 export { type NameTable, type Naming, nameTable, SAME_NAMES } from "./names.js";
+export * from "./roberta/index.js";
+export * from "./text/index.js";
 export * from "./vit/index.js";

@@ -1,0 +1,27 @@
+// RoBERTa against Hugging Face's, with every head (fixtures/roberta).
+import { join } from "node:path";
+import {
+  RobertaForMaskedLM,
+  RobertaForSequenceClassification,
+  RobertaForTokenClassification,
+  RobertaModel,
+} from "@peft/core";
+import type { Row } from "./rows.js";
+import { bareRows, trainedText } from "./text.js";
+import { trainedRows } from "./trained.js";
+
+export async function roberta(fixtures: string): Promise<Row[]> {
+  const folder = join(fixtures, "roberta");
+  const sequence = (checkpoint: string) => RobertaForSequenceClassification.fromPretrained(checkpoint);
+  const masked = (checkpoint: string) => RobertaForMaskedLM.fromPretrained(checkpoint);
+  const token = (checkpoint: string) => RobertaForTokenClassification.fromPretrained(checkpoint);
+  return [
+    ...(await trainedRows([
+      trainedText("RoBERTa tiny, masked LM", folder, "tiny-mlm", masked),
+      trainedText("RoBERTa tiny, classes", folder, "tiny-sequence", sequence),
+      trainedText("RoBERTa odd, regression", folder, "odd-regression", sequence),
+      trainedText("RoBERTa odd, tokens", folder, "odd-token", token),
+    ])),
+    ...(await bareRows("RoBERTa odd, bare with pooler", folder, "odd-bare", (at) => RobertaModel.fromPretrained(at))),
+  ];
+}
