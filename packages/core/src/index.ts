@@ -10,4 +10,5 @@ export type { HostArray } from "./hostArray.js";
 export * from "./models/index.js";
 export * from "./nn/index.js";
 export * from "./ops/index.js";
+export * from "./tokenizers/index.js";
 export * from "./train/index.js";
