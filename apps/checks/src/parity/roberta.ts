@@ -6,8 +6,9 @@ import {
   RobertaForTokenClassification,
   RobertaModel,
 } from "@peft/core";
+import { trainedHost } from "./forward.js";
 import type { Row } from "./rows.js";
-import { bareRows, trainedText } from "./text.js";
+import { bareRows } from "./text.js";
 import { trainedRows } from "./trained.js";
 
 export async function roberta(fixtures: string): Promise<Row[]> {
@@ -17,10 +18,10 @@ export async function roberta(fixtures: string): Promise<Row[]> {
   const token = (checkpoint: string) => RobertaForTokenClassification.fromPretrained(checkpoint);
   return [
     ...(await trainedRows([
-      trainedText("RoBERTa tiny, masked LM", folder, "tiny-mlm", masked),
-      trainedText("RoBERTa tiny, classes", folder, "tiny-sequence", sequence),
-      trainedText("RoBERTa odd, regression", folder, "odd-regression", sequence),
-      trainedText("RoBERTa odd, tokens", folder, "odd-token", token),
+      trainedHost("RoBERTa tiny, masked LM", folder, "tiny-mlm", () => masked(join(folder, "tiny-mlm"))),
+      trainedHost("RoBERTa tiny, classes", folder, "tiny-sequence", () => sequence(join(folder, "tiny-sequence"))),
+      trainedHost("RoBERTa odd, regression", folder, "odd-regression", () => sequence(join(folder, "odd-regression"))),
+      trainedHost("RoBERTa odd, tokens", folder, "odd-token", () => token(join(folder, "odd-token"))),
     ])),
     ...(await bareRows("RoBERTa odd, bare with pooler", folder, "odd-bare", (at) => RobertaModel.fromPretrained(at))),
   ];

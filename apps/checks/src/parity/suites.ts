@@ -6,6 +6,7 @@ import { mosa } from "./mosa.js";
 import { ops } from "./ops.js";
 import { roberta } from "./roberta.js";
 import type { ParitySuite } from "./rows.js";
+import { swin } from "./swin.js";
 import { vit } from "./vit.js";
 
-export const suites: ParitySuite[] = [ops, vit, bert, roberta, lora, bottleneck, mosa];
+export const suites: ParitySuite[] = [ops, vit, swin, bert, roberta, lora, bottleneck, mosa];

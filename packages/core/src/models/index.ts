@@ -12,5 +12,6 @@ export {
 } from "./hostModel.js";
 export { type NameTable, type Naming, nameTable, SAME_NAMES } from "./names.js";
 export * from "./roberta/index.js";
+export * from "./swin/index.js";
 export * from "./text/index.js";
 export * from "./vit/index.js";

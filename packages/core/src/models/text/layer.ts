@@ -1,9 +1,9 @@
 // A block of BERT and RoBERTa, with the module names of Hugging Face's checkpoint files: the norm comes after each sum.
 
-import * as tf from "@tensorflow/tfjs";
-import { checkpoint, isTraining } from "../../engine/index.js";
+import type * as tf from "@tensorflow/tfjs";
+import { checkpoint } from "../../engine/index.js";
 import { activation, Dropout, type Initializer, Layer, LayerNorm, Linear, Module, Residual } from "../../nn/index.js";
-import { attention } from "../../ops/index.js";
+import { attentionWithDropout } from "../attentionDropout.js";
 import type { TextConfig } from "./config.js";
 
 /** softmax(q k^T / sqrt(d) + mask) v over the tokens that are no padding. */
@@ -25,21 +25,8 @@ export class TextSelfAttention extends Module {
   }
 
   override forward(x: tf.Tensor, mask: tf.Tensor | undefined): tf.Tensor {
-    const [q, k, v] = [this.query.forward(x), this.key.forward(x), this.value.forward(x)] as const;
-    if (isTraining() && this.dropout.rate > 0) return this.#withDropout(q, k, v, mask);
-    return attention(q, k, v, { heads: this.#heads, mask });
-  }
-
-  /** The same, written out: the fused operation has no dropout. */
-  #withDropout(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, mask: tf.Tensor | undefined): tf.Tensor {
-    const [batch, tokens, width] = q.shape as [number, number, number];
-    const perHead = width / this.#heads;
-    const apart = (x: tf.Tensor): tf.Tensor =>
-      tf.transpose(tf.reshape(x, [batch, tokens, this.#heads, perHead]), [0, 2, 1, 3]);
-    const scores = tf.mul(tf.matMul(apart(q), apart(k), false, true), perHead ** -0.5);
-    const probabilities = this.dropout.forward(tf.softmax(mask ? tf.add(scores, mask) : scores));
-    const heads = tf.transpose(tf.matMul(probabilities, apart(v)), [0, 2, 1, 3]);
-    return tf.reshape(heads, [batch, tokens, width]);
+    const options = { heads: this.#heads, mask, dropout: this.dropout };
+    return attentionWithDropout(this.query.forward(x), this.key.forward(x), this.value.forward(x), options);
   }
 }
 
