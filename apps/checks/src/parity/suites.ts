@@ -1,6 +1,7 @@
 // What is compared with the original implementations. Adding a suite is adding it to the list.
 import { bert } from "./bert.js";
 import { bottleneck } from "./bottleneck.js";
+import { clip } from "./clip.js";
 import { lora } from "./lora.js";
 import { mosa } from "./mosa.js";
 import { ops } from "./ops.js";
@@ -9,4 +10,4 @@ import type { ParitySuite } from "./rows.js";
 import { swin } from "./swin.js";
 import { vit } from "./vit.js";
 
-export const suites: ParitySuite[] = [ops, vit, swin, bert, roberta, lora, bottleneck, mosa];
+export const suites: ParitySuite[] = [ops, vit, swin, clip, bert, roberta, lora, bottleneck, mosa];

@@ -2,6 +2,7 @@
 
 export * from "./bert/index.js";
 export { type Classification, type ClassifyOptions, classify, type PictureModel } from "./classify.js";
+export * from "./clip/index.js";
 export {
   HostModel,
   type ModelArguments,

@@ -18,9 +18,9 @@ import {
 } from "../../nn/index.js";
 import { attention } from "../../ops/index.js";
 import { loadParameters, openModel, saveModel } from "../loading.js";
+import { resizePositions } from "../positions.js";
 import { hasPart, readViTConfig, type ViTLoadingOptions, viTNames } from "./checkpoint.js";
 import { serializeViTConfig, type ViTConfig } from "./config.js";
-import { resizePositions } from "./positions.js";
 
 /** pixels [batch, channels, height, width] to [batch, 1 + patches, D]. */
 export class ViTEmbeddings extends Layer {
