@@ -1,4 +1,5 @@
 // What is compared with the original implementations. Adding a suite is adding it to the list.
+import { ast } from "./ast.js";
 import { bert } from "./bert.js";
 import { bottleneck } from "./bottleneck.js";
 import { clip } from "./clip.js";
@@ -10,4 +11,4 @@ import type { ParitySuite } from "./rows.js";
 import { swin } from "./swin.js";
 import { vit } from "./vit.js";
 
-export const suites: ParitySuite[] = [ops, vit, swin, clip, bert, roberta, lora, bottleneck, mosa];
+export const suites: ParitySuite[] = [ops, vit, swin, clip, ast, bert, roberta, lora, bottleneck, mosa];

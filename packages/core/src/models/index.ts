@@ -1,5 +1,6 @@
 // Host models.
 
+export * from "./ast/index.js";
 export * from "./bert/index.js";
 export { type Classification, type ClassifyOptions, classify, type PictureModel } from "./classify.js";
 export * from "./clip/index.js";
@@ -13,6 +14,7 @@ export {
 } from "./hostModel.js";
 export { type NameTable, type Naming, nameTable, SAME_NAMES } from "./names.js";
 export * from "./roberta/index.js";
+export type { ProblemType } from "./sequenceLoss.js";
 export * from "./swin/index.js";
 export * from "./text/index.js";
 export * from "./vit/index.js";

@@ -1,9 +1,12 @@
-// The losses of text models, as transformers has them.
+// The loss of a classifier of texts or sounds, as transformers has it.
 
 import * as tf from "@tensorflow/tfjs";
-import { PeftError } from "../../errors.js";
-import { binaryCrossEntropy, meanSquaredError, softmaxCrossEntropy } from "../../ops/index.js";
-import type { ProblemType } from "./config.js";
+import { PeftError } from "../errors.js";
+import { binaryCrossEntropy, meanSquaredError, softmaxCrossEntropy } from "../ops/index.js";
+
+/** What a classifier's numbers mean, in the words of `config.json`. */
+export const PROBLEM_TYPES = ["regression", "single_label_classification", "multi_label_classification"] as const;
+export type ProblemType = (typeof PROBLEM_TYPES)[number];
 
 /**
  * The loss of a sequence classifier. Where no problem is named, one number a text is a regression; class numbers (int32) are

@@ -3,10 +3,10 @@
 import type * as tf from "@tensorflow/tfjs";
 import { Dropout, type Layer, Linear, nameModules } from "../../nn/index.js";
 import type { ModelInputs, ModelOutput } from "../hostModel.js";
+import { sequenceLoss } from "../sequenceLoss.js";
 import type { TextHead } from "../text/checkpoint.js";
 import type { TextConfig } from "../text/config.js";
 import { initializerOf, type SequenceClassifierOptions, TextHost } from "../text/host.js";
-import { sequenceLoss } from "../text/losses.js";
 import { BertModel } from "./model.js";
 
 const HEAD: TextHead = { task: "SequenceClassification", prefix: "classifier." };

@@ -3,10 +3,10 @@
 import * as tf from "@tensorflow/tfjs";
 import { Dropout, type Initializer, Layer, Linear, nameModules } from "../../nn/index.js";
 import type { ModelInputs, ModelOutput } from "../hostModel.js";
+import { sequenceLoss } from "../sequenceLoss.js";
 import type { TextHead } from "../text/checkpoint.js";
 import type { TextConfig } from "../text/config.js";
 import { initializerOf, type SequenceClassifierOptions, TextHost } from "../text/host.js";
-import { sequenceLoss } from "../text/losses.js";
 import { firstToken } from "../text/model.js";
 import { RobertaModel } from "./model.js";
 

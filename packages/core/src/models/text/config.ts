@@ -3,12 +3,9 @@
 import * as v from "valibot";
 import { PeftError } from "../../errors.js";
 import { checkModelType, labelsOf, labelsToJSON, parseFields } from "../configFields.js";
+import { PROBLEM_TYPES, type ProblemType } from "../sequenceLoss.js";
 
 export type TextModelType = "bert" | "roberta";
-
-/** What a sequence classifier's numbers mean, in the words of `config.json`. */
-export const PROBLEM_TYPES = ["regression", "single_label_classification", "multi_label_classification"] as const;
-export type ProblemType = (typeof PROBLEM_TYPES)[number];
 
 export interface TextConfig {
   readonly modelType: TextModelType;

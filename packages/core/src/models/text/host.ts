@@ -4,14 +4,9 @@ import { type Initializer, normal } from "../../nn/index.js";
 import { checkRates, chooseHead } from "../head.js";
 import { HostModel, type ModelArguments } from "../hostModel.js";
 import { loadParameters, openModel } from "../loading.js";
+import type { ProblemType } from "../sequenceLoss.js";
 import { hasHead, hasPooler, type TextHead, textNames } from "./checkpoint.js";
-import {
-  type ProblemType,
-  parseTextConfig,
-  serializeTextConfig,
-  type TextConfig,
-  type TextModelType,
-} from "./config.js";
+import { parseTextConfig, serializeTextConfig, type TextConfig, type TextModelType } from "./config.js";
 import { checkIds } from "./inputs.js";
 import type { TextModel } from "./model.js";
 

@@ -1,7 +1,6 @@
 // What the text encoders share.
 
 export {
-  type ProblemType,
   parseBertConfig,
   parseRobertaConfig,
   type TextConfig,
