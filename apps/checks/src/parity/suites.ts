@@ -9,6 +9,7 @@ import { ops } from "./ops.js";
 import { roberta } from "./roberta.js";
 import type { ParitySuite } from "./rows.js";
 import { swin } from "./swin.js";
+import { tokenizers } from "./tokenizers.js";
 import { vit } from "./vit.js";
 
-export const suites: ParitySuite[] = [ops, vit, swin, clip, ast, bert, roberta, lora, bottleneck, mosa];
+export const suites: ParitySuite[] = [ops, vit, swin, clip, ast, bert, roberta, tokenizers, lora, bottleneck, mosa];
