@@ -116,7 +116,10 @@ def training_run(make, outputs_of, steps: int = 5, learning_rate: float = 1e-3, 
                 result["gradients"] = {name: p.grad.clone() for name, p in trained.items()}
             result["losses"].append(outputs["loss"].item())
             for p in trained.values() if noise else ():
-                p.grad += torch.randn(p.shape, generator=noise, dtype=dtype) * p.grad.abs().max() * 1e-7
+                # What has no gradient at all (the row of a word that is not in the batch), or one through a masked probability
+                # alone, has none in float32 either.
+                size = p.grad.abs().max()
+                p.grad += torch.randn(p.shape, generator=noise, dtype=dtype) * size * 1e-7 * (p.grad.abs() > 1e-20 * size)
             optimizer.step()
         result["deltas"] = {name: p.detach() - start[name] for name, p in trained.items()}
         return result

@@ -12,4 +12,5 @@ export * from "./models/index.js";
 export * from "./nn/index.js";
 export { exportOnnx } from "./onnx/exportOnnx.js";
 export * from "./ops/index.js";
+export * from "./tokenizers/index.js";
 export * from "./train/index.js";

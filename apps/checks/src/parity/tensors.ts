@@ -68,3 +68,15 @@ export function engineRows(
     }),
   ];
 }
+
+/** Reads tensors and frees them. */
+export async function numbersOf(
+  tensors: Readonly<Record<string, { data(): Promise<Numbers>; dispose(): void }>>,
+): Promise<Map<string, Numbers>> {
+  const numbers = new Map<string, Numbers>();
+  for (const [name, tensor] of Object.entries(tensors)) {
+    numbers.set(name, await tensor.data());
+    tensor.dispose();
+  }
+  return numbers;
+}

@@ -17,11 +17,13 @@ export interface TrainedInfo {
   /** Before each step. */
   readonly losses: readonly number[];
   readonly zeroGradient: readonly string[];
+  /** The fixture's tensors that are the model's inputs under the same names. @defaultValue `pixels` and `labels` */
+  readonly inputs?: readonly string[];
 }
 
 export interface TrainedCase<Model extends HostModel> {
   readonly subject: string;
-  /** Holds the inputs by their names (`pixels` for `pixelValues`), `labels`, `grad.*` and `delta.*`. */
+  /** Holds the inputs, `grad.*` and `delta.*`. */
   readonly fixture: Fixture<TrainedInfo>;
   /** What the original computed: of `logits`, `loss` and what `measure` gives. */
   readonly outputs: Tensors;
@@ -67,7 +69,7 @@ async function stepsOf<Model extends HostModel>(
   return steps;
 }
 
-/** A fixture's inputs and targets, and what models call them. */
+/** Inputs and targets of fixtures that do not list them, and what models call them. */
 const INPUTS: Readonly<Record<string, string>> = {
   pixels: "pixelValues",
   ids: "inputIds",
@@ -79,6 +81,8 @@ const INPUTS: Readonly<Record<string, string>> = {
 };
 
 export function batchOf(fixture: Fixture<unknown>): TrainingBatch {
+  const { inputs } = fixture.info as Partial<TrainedInfo>;
+  if (inputs) return Object.fromEntries(inputs.map((name) => [name, fixture.input(name)]));
   const there = Object.entries(INPUTS).filter(([name]) => fixture.tensors.has(name));
   return Object.fromEntries(there.map(([name, input]) => [input, fixture.input(name)]));
 }

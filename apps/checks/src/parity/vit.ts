@@ -3,10 +3,10 @@ import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compile, readSafetensors, ViTForImageClassification, ViTModel, writeSafetensors } from "@peft/core";
-import { type Numbers, readFixture } from "@peft/core/testing";
+import { readFixture } from "@peft/core/testing";
 import { onBothEngines } from "./engines.js";
 import type { Row } from "./rows.js";
-import { engineRows, outputRows, type Tensors } from "./tensors.js";
+import { engineRows, numbersOf, outputRows, type Tensors } from "./tensors.js";
 import { type TrainedCase, type TrainedInfo, trainedRows } from "./trained.js";
 
 export async function vit(fixtures: string): Promise<Row[]> {
@@ -86,18 +86,6 @@ async function bareOutputs(checkpoint: string, pixels: Pixels): Promise<Tensors>
     return { lastHidden: output.lastHiddenState, pooler: model.pool(output) };
   });
   return numbersOf(await run(pixels));
-}
-
-/** Reads tensors and frees them. */
-async function numbersOf(
-  tensors: Readonly<Record<string, { data(): Promise<Numbers>; dispose(): void }>>,
-): Promise<Map<string, Numbers>> {
-  const numbers = new Map<string, Numbers>();
-  for (const [name, tensor] of Object.entries(tensors)) {
-    numbers.set(name, await tensor.data());
-    tensor.dispose();
-  }
-  return numbers;
 }
 
 /** How transformers 5 calls the modules of a vision transformer (`encoder-hosts.md` §1); the longer names first. */

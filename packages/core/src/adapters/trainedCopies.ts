@@ -62,6 +62,9 @@ export interface ModulesToSave {
   readonly headInit: HeadInit;
 }
 
+/** PEFT names both for every classifier, of which a model has one. */
+const USUAL_HEADS: readonly string[] = ["classifier", "score"];
+
 /**
  * Copies of every parameter of the modules to be saved with the adapter; of the head as `headInit` says.
  *
@@ -75,9 +78,12 @@ export function copyModulesToSave(
   otherwise?: (original: Parameter) => Parameter,
 ): TrainedCopies {
   const paths = [...namedModules(host)].map(([path]) => path);
-  const chosen = savedModules(host, config.modulesToSave).flatMap((name) => {
-    const found = paths.filter((path) => path === name || path.endsWith(`.${name}`));
-    if (found.length > 0) return found;
+  const places = (name: string) => paths.filter((path) => path === name || path.endsWith(`.${name}`));
+  const chosen = savedModules(host, config.modulesToSave).flatMap((name, _, all) => {
+    const found = places(name);
+    const isOther =
+      USUAL_HEADS.includes(name) && all.some((one) => USUAL_HEADS.includes(one) && places(one).length > 0);
+    if (found.length > 0 || isOther) return found;
     throw new PeftError("TARGET_NOT_FOUND", `there is no module "${name}" to be trained and saved`, {
       place: "modulesToSave",
       hint: `the nearest names are ${nearestNames(name, paths).join(", ")}`,

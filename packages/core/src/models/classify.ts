@@ -3,6 +3,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { decodeImage, type ImageProcessor, type RgbImage } from "../data/index.js";
 import type { ModelArguments } from "./hostModel.js";
+import { softmax } from "./softmax.js";
 
 /** A class and its probability. */
 export interface Classification {
@@ -40,11 +41,8 @@ export async function classify(
   const { logits } = await model({ pixelValues: { data, shape: [1, 3, height, width], dtype: "float32" } });
   const numbers = await logits.data<"float32">();
   logits.dispose();
-  const largest = Math.max(...numbers);
-  const weights = Array.from(numbers, (x) => Math.exp(x - largest));
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  return weights
-    .map((weight, i) => ({ label: labels[i] ?? `LABEL_${i}`, score: weight / total }))
+  return softmax(numbers)
+    .map((score, i) => ({ label: labels[i] ?? `LABEL_${i}`, score }))
     .sort((a, b) => b.score - a.score)
     .slice(0, topK);
 }

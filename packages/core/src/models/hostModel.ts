@@ -65,6 +65,9 @@ export abstract class HostModel extends Module implements Trainable {
     return undefined;
   }
 
+  /** Looks at inputs whose numbers are on the host, before a call computes with them. @throws PeftError DATA_INVALID */
+  checkInputs(_inputs: ModelArguments): void {}
+
   abstract override forward(inputs: ModelInputs): ModelOutput;
   abstract loss(output: ModelOutput, batch: ModelInputs): tf.Tensor;
 
@@ -101,7 +104,8 @@ export abstract class HostModel extends Module implements Trainable {
 const calls = new WeakMap<Trainable, ByName<{ logits: tf.Tensor }>>();
 
 /** Runs a model's forward pass on the engine. */
-export function run(model: Trainable, inputs: ModelArguments): Promise<{ logits: tf.Tensor }> {
+export async function run(model: Trainable, inputs: ModelArguments): Promise<{ logits: tf.Tensor }> {
+  if (model instanceof HostModel) model.checkInputs(inputs);
   const names = Object.keys(inputs).sort();
   const byName = calls.get(model) ?? compileByName((batch) => ({ logits: model.forward(batch).logits }));
   calls.set(model, byName);

@@ -1,7 +1,10 @@
 // Host models.
 
+export * from "./ast/index.js";
 export * from "./bart/index.js";
+export * from "./bert/index.js";
 export { type Classification, type ClassifyOptions, classify, type PictureModel } from "./classify.js";
+export * from "./clip/index.js";
 export {
   HostModel,
   type ModelArguments,
@@ -12,6 +15,7 @@ export {
 } from "./hostModel.js";
 export { loadHost } from "./loadHost.js";
 export { type NameTable, type Naming, nameTable, SAME_NAMES } from "./names.js";
+export * from "./roberta/index.js";
 export {
   AttentionCache,
   attentionCache,
@@ -24,5 +28,8 @@ export {
   type StepPlace,
   shiftRight,
 } from "./seq2seq/index.js";
+export type { ProblemType } from "./sequenceLoss.js";
+export * from "./swin/index.js";
 export * from "./t5/index.js";
+export * from "./text/index.js";
 export * from "./vit/index.js";

@@ -49,8 +49,8 @@ export async function openModel(directory: string): Promise<OpenModel> {
 export type Translate = (fileName: string) => readonly string[] | undefined;
 
 export interface LoadParametersOptions {
-  /** The beginning of the names of parameters that keep their first values. */
-  readonly except?: string;
+  /** The beginnings of the names of parameters that keep their first values. */
+  readonly except?: readonly string[];
   /** What to say where the tensors do not fit. */
   readonly hint?: string;
 }
@@ -65,12 +65,12 @@ export function loadParameters(
   model: Module,
   { weights, folder }: Pick<OpenModel, "weights" | "folder">,
   translate: Translate,
-  { except, hint }: LoadParametersOptions = {},
+  { except = [], hint }: LoadParametersOptions = {},
 ): void {
   const parameters = namedParameters(model);
   const expected = new Map<string, ExpectedTensor>();
   for (const [name, { shape }] of parameters) {
-    if (except === undefined || !name.startsWith(except)) {
+    if (!except.some((beginning) => name.startsWith(beginning))) {
       expected.set(name, { shape, dtype: "float32", source: undefined });
     }
   }

@@ -1,5 +1,5 @@
 import { mkdtempSync } from "node:fs";
-import { copyFile, readdir, readFile, truncate, writeFile } from "node:fs/promises";
+import { copyFile, readdir, readFile, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -14,10 +14,10 @@ import {
   ViTForImageClassification,
   type ViTForImageClassificationOptions,
   ViTModel,
-  writeSafetensors,
 } from "../../src/index.js";
 import { readAll, readFixture } from "../../src/testing/index.js";
 import { FIXTURES } from "../fixtures.js";
+import { changed, renamed } from "./changedFolder.js";
 
 const TINY = join(FIXTURES, "vit", "tiny");
 const BARE = join(FIXTURES, "vit", "tiny-bare");
@@ -34,23 +34,6 @@ const logits = async (model: ViTForImageClassification): Promise<Float32Array> =
 beforeAll(async () => {
   await useEngine("compiled", { threads: 2 });
 });
-
-/** A copy of a model's folder with other tensors, and other fields in its config. */
-async function changed(
-  source: string,
-  change: (tensors: Map<string, HostTensor>) => Map<string, HostTensor> | undefined,
-  config: object = {},
-): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), "peft-"));
-  const json = JSON.parse(await readFile(join(source, "config.json"), "utf8"));
-  await writeFile(join(folder, "config.json"), JSON.stringify({ ...json, ...config }));
-  const tensors = await readSafetensors(join(source, "model.safetensors"));
-  await writeSafetensors(join(folder, "model.safetensors"), change(tensors) ?? tensors);
-  return folder;
-}
-
-const renamed = (rename: (name: string) => string) => (tensors: Map<string, HostTensor>) =>
-  new Map([...tensors].map(([name, tensor]) => [rename(name), tensor]));
 
 describe("a vision transformer's folder", () => {
   it("is read alike with transformers 5's names, with gamma and beta, with a pooler, with buffers", async () => {

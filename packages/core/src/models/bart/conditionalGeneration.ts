@@ -74,7 +74,7 @@ export class BartForConditionalGeneration extends Seq2SeqModel {
       const config = readBartConfig(opened, options);
       const generationConfig = await readGenerationConfig(opened.folder, opened.config);
       const loaded = new BartForConditionalGeneration(config, { generationConfig });
-      const except = opened.weights.tensors.has(LOGITS_BIAS) ? undefined : LOGITS_BIAS;
+      const except = opened.weights.tensors.has(LOGITS_BIAS) ? [] : [LOGITS_BIAS];
       loadParameters(new Stored(loaded.model, loaded.#finalLogitsBias), opened, bartNames(opened), { except });
       loaded.#nameOrPath = directory;
       return loaded;

@@ -82,7 +82,7 @@ export class BartForSequenceClassification extends HostModel {
       const loaded = new BartForSequenceClassification({ ...found, labels }, { seed: options.seed });
       const hint = isThere ? undefined : "the file has no classifier: give labels to start with a new one";
       const left = [LOGITS_BIAS, ...(keepsHead ? [] : [`${HEAD}.`])];
-      const except = keepsHead ? undefined : `${HEAD}.`;
+      const except = keepsHead ? [] : [`${HEAD}.`];
       loadParameters(loaded, opened, bartNames(opened, left), { hint, except });
       loaded.#nameOrPath = directory;
       return loaded;

@@ -1,6 +1,6 @@
 // Vision transformers on disk: Hugging Face's files, with or without a head, in either generation of names; and timm's.
 
-import { PeftError } from "../../errors.js";
+import { checkRates } from "../head.js";
 import type { OpenModel, Translate } from "../loading.js";
 import { parseViTConfig, type ViTConfig } from "./config.js";
 import { VIT_NAMES } from "./names.js";
@@ -23,11 +23,7 @@ export function readViTConfig(opened: OpenModel, options: ViTLoadingOptions): Vi
   const config = isTimm(weights) ? parseTimmConfig(json, weights, configPath) : parseViTConfig(json, configPath);
   const layerNormEps = options.layerNormEps ?? config.layerNormEps;
   const dropout = { ...config.dropout, ...options.dropout };
-  for (const [place, rate] of Object.entries(dropout)) {
-    if (!(rate >= 0 && rate < 1)) {
-      throw new PeftError("ARGUMENT_INVALID", `dropout.${place} wants 0 <= rate < 1, got ${rate}`);
-    }
-  }
+  checkRates(dropout);
   return { ...config, dropout, layerNormEps, positionResize: options.positionResize };
 }
 

@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import { PeftError } from "../../errors.js";
+import { checkModelType, labelsOf, labelsToJSON, parseFields } from "../configFields.js";
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const size = v.pipe(
@@ -11,7 +12,6 @@ const size = v.pipe(
 const rate = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
 
 const Schema = v.object({
-  model_type: v.optional(v.literal("vit"), "vit"),
   hidden_size: v.optional(positive, 768),
   num_hidden_layers: v.optional(positive, 12),
   num_attention_heads: v.optional(positive, 12),
@@ -61,20 +61,12 @@ export interface ViTConfig {
 
 /** Reads `config.json`'s object. @throws PeftError CONFIG_INVALID naming the field */
 export function parseViTConfig(json: unknown, place: string): ViTConfig {
-  const parsed = v.safeParse(Schema, json);
-  if (!parsed.success) {
-    const [issue] = parsed.issues;
-    const field = issue.path?.map((part) => String(part.key)).join(".") ?? "";
-    throw new PeftError("CONFIG_INVALID", `not the configuration of a ViT: ${field}: ${issue.message}`, { place });
-  }
-  const c = parsed.output;
+  checkModelType(json, "vit", place);
+  const c = parseFields(Schema, json, { what: "a ViT", place });
   if (c.hidden_size % c.num_attention_heads !== 0) {
     const message = `hidden_size ${c.hidden_size} is no multiple of num_attention_heads ${c.num_attention_heads}`;
     throw new PeftError("CONFIG_INVALID", message, { place });
   }
-  const labels = Object.entries(c.id2label ?? { 0: "LABEL_0", 1: "LABEL_1" })
-    .sort(([a], [b]) => Number(a) - Number(b))
-    .map(([, label]) => label);
   return {
     hiddenSize: c.hidden_size,
     numHiddenLayers: c.num_hidden_layers,
@@ -92,7 +84,7 @@ export function parseViTConfig(json: unknown, place: string): ViTConfig {
     patchSize: c.patch_size,
     numChannels: c.num_channels,
     qkvBias: c.qkv_bias,
-    labels,
+    labels: labelsOf(c.id2label),
   };
 }
 
@@ -115,7 +107,6 @@ export function serializeViTConfig(config: ViTConfig): Record<string, unknown> {
     patch_size: square(config.patchSize),
     num_channels: config.numChannels,
     qkv_bias: config.qkvBias,
-    id2label: Object.fromEntries(config.labels.map((label, i) => [String(i), label])),
-    label2id: Object.fromEntries(config.labels.map((label, i) => [label, i])),
+    ...labelsToJSON(config.labels),
   };
 }

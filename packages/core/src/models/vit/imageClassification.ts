@@ -1,9 +1,9 @@
 // The vision transformer with a linear classifier over the class token.
 
 import type * as tf from "@tensorflow/tfjs";
-import { PeftError } from "../../errors.js";
 import { type Layer, Linear, nameModules, normal } from "../../nn/index.js";
 import { classificationLoss } from "../classificationLoss.js";
+import { chooseHead } from "../head.js";
 import { HostModel, type ModelInputs, type ModelOutput } from "../hostModel.js";
 import { loadParameters, openModel } from "../loading.js";
 import type { NameTable } from "../names.js";
@@ -56,14 +56,11 @@ export class ViTForImageClassification extends HostModel {
     const opened = await openModel(directory);
     try {
       const found = readViTConfig(opened, options);
-      const labels = options.labels ?? found.labels;
-      if (labels.length === 0) throw new PeftError("ARGUMENT_INVALID", "labels must name at least one class");
-      const isSame = labels.length === found.labels.length && labels.every((label, i) => label === found.labels[i]);
-      const keepsHead = options.labels === undefined || (isSame && hasPart(opened, "head"));
+      const { labels, keepsHead } = chooseHead(found.labels, options.labels, hasPart(opened, "head"));
       const model = new ViTForImageClassification({ ...found, labels }, { seed: options.seed });
       const hint = hasPart(opened, "head") ? undefined : "the file has no head: give labels to start with a new one";
       const translate = viTNames(opened, "vit.", keepsHead ? ["head"] : []);
-      loadParameters(model, opened, translate, { hint, except: keepsHead ? undefined : "classifier." });
+      loadParameters(model, opened, translate, { hint, except: keepsHead ? [] : ["classifier."] });
       model.#nameOrPath = directory;
       return model;
     } finally {

@@ -18,9 +18,9 @@ import {
 } from "../../nn/index.js";
 import { attention } from "../../ops/index.js";
 import { loadParameters, openModel, saveModel } from "../loading.js";
+import { resizePositions } from "../positions.js";
 import { hasPart, readViTConfig, type ViTLoadingOptions, viTNames } from "./checkpoint.js";
 import { serializeViTConfig, type ViTConfig } from "./config.js";
-import { resizePositions } from "./positions.js";
 
 /** pixels [batch, channels, height, width] to [batch, 1 + patches, D]. */
 export class ViTEmbeddings extends Layer {
@@ -69,6 +69,12 @@ export class ViTEmbeddings extends Layer {
   }
 }
 
+/** What a block is made of. */
+export type ViTBlockConfig = Pick<
+  ViTConfig,
+  "hiddenSize" | "numAttentionHeads" | "intermediateSize" | "hiddenAct" | "layerNormEps" | "qkvBias"
+> & { readonly dropout: Pick<ViTConfig["dropout"], "attention" | "mlp"> };
+
 /** softmax(q k^T / sqrt(d)) v over all tokens. */
 export class ViTSelfAttention extends Layer {
   readonly query: Layer;
@@ -76,7 +82,7 @@ export class ViTSelfAttention extends Layer {
   readonly value: Layer;
   readonly #heads: number;
 
-  constructor(config: ViTConfig, init: Initializer) {
+  constructor(config: ViTBlockConfig, init: Initializer) {
     super();
     const { hiddenSize, qkvBias: bias } = config;
     this.#heads = config.numAttentionHeads;
@@ -94,7 +100,7 @@ export class ViTAttention extends Layer {
   readonly attention: Layer;
   readonly output: { dense: Layer; dropout: Layer };
 
-  constructor(config: ViTConfig, init: Initializer) {
+  constructor(config: ViTBlockConfig, init: Initializer) {
     super();
     this.attention = new ViTSelfAttention(config, init);
     this.output = {
@@ -121,7 +127,7 @@ export class ViTLayer extends Layer {
   readonly ffn_residual: Residual;
   readonly #activation: (x: tf.Tensor) => tf.Tensor;
 
-  constructor(config: ViTConfig, init: Initializer) {
+  constructor(config: ViTBlockConfig, init: Initializer) {
     super();
     const { hiddenSize, intermediateSize, layerNormEps, dropout } = config;
     this.layernorm_before = new LayerNorm(hiddenSize, layerNormEps);

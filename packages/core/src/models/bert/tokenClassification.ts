@@ -1,0 +1,61 @@
+// BERT with a linear classifier over every token.
+
+import type * as tf from "@tensorflow/tfjs";
+import { Dropout, type Layer, Linear, nameModules } from "../../nn/index.js";
+import { softmaxCrossEntropy } from "../../ops/index.js";
+import type { ModelInputs, ModelOutput } from "../hostModel.js";
+import type { TextHead } from "../text/checkpoint.js";
+import type { TextConfig } from "../text/config.js";
+import { initializerOf, type TextClassifierOptions, TextHost } from "../text/host.js";
+import { BertModel } from "./model.js";
+
+const HEAD: TextHead = { task: "TokenClassification", prefix: "classifier." };
+
+/**
+ * Names what each token is. Inputs as `BertModel` has them; for training also `labels`, [batch, tokens] int32, -100 where a
+ * token does not count.
+ */
+export class BertForTokenClassification extends TextHost {
+  readonly bert: BertModel;
+  readonly dropout: Layer;
+  readonly classifier: Layer;
+
+  /** A model with new weights. @param options.seed of the weights, @defaultValue 0 */
+  constructor(config: TextConfig, { seed = 0 }: { seed?: number } = {}) {
+    super(config);
+    const init = initializerOf(config, seed);
+    this.bert = new BertModel(config, { seed, pooler: false });
+    this.dropout = new Dropout(config.dropout.classifier);
+    this.classifier = new Linear(config.hiddenSize, config.labels.length, { init });
+    nameModules(this);
+  }
+
+  /** Loads a folder as `BertModel` does. @throws PeftError as there, and KEY_MISMATCH where a head is missing */
+  static fromPretrained(directory: string, options: TextClassifierOptions = {}): Promise<BertForTokenClassification> {
+    const make = (config: TextConfig, given: { seed: number }) => new BertForTokenClassification(config, given);
+    return TextHost.load(directory, options, { type: "bert", head: HEAD, make });
+  }
+
+  override get encoder(): BertModel {
+    return this.bert;
+  }
+
+  override get head(): TextHead {
+    return HEAD;
+  }
+
+  override get headPath(): string {
+    return "classifier";
+  }
+
+  /** logits: [batch, tokens, labels] */
+  override forward(inputs: ModelInputs): ModelOutput {
+    const { lastHiddenState, hiddenStates } = this.bert.forward(inputs);
+    return { logits: this.classifier.forward(this.dropout.forward(lastHiddenState)), hiddenStates };
+  }
+
+  /** Cross-entropy, the mean over the tokens that count. @throws PeftError SHAPE_MISMATCH for labels of another shape */
+  override loss({ logits }: ModelOutput, { labels }: ModelInputs): tf.Tensor {
+    return softmaxCrossEntropy(logits, labels!);
+  }
+}

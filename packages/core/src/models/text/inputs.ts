@@ -1,0 +1,80 @@
+// What goes into a text encoder, and what it says about ids that it has no row for.
+
+import * as tf from "@tensorflow/tfjs";
+import { PeftError } from "../../errors.js";
+import type { HostArray } from "../../hostArray.js";
+import { cumsum } from "../../ops/index.js";
+import type { ModelArguments, ModelInputs } from "../hostModel.js";
+import type { TextConfig } from "./config.js";
+
+/** How many tokens a text may have: RoBERTa's first rows of the position table stand for no place. */
+export function maxTokens({ modelType, maxPositionEmbeddings, padTokenId }: TextConfig): number {
+  return modelType === "roberta" ? maxPositionEmbeddings - padTokenId - 1 : maxPositionEmbeddings;
+}
+
+/** @throws PeftError SHAPE_MISMATCH for ids that are not [batch, tokens], too many tokens, or inputs of another shape */
+export function checkShapes(inputs: ModelInputs, config: TextConfig, place: string): void {
+  const { inputIds } = inputs;
+  const most = maxTokens(config);
+  if (inputIds?.rank !== 2) {
+    throw new PeftError("SHAPE_MISMATCH", `inputIds must be [batch, tokens], got [${inputIds?.shape ?? "nothing"}]`, {
+      place,
+      hint: "loadTokenizer(folder) makes inputIds and attentionMask of texts",
+    });
+  }
+  if (inputIds.shape[1]! > most) {
+    throw new PeftError("SHAPE_MISMATCH", `a text of ${inputIds.shape[1]} tokens, and the model takes ${most}`, {
+      place,
+      hint: `cut it: encode(texts, { maxLength: ${most} })`,
+    });
+  }
+  for (const name of ["attentionMask", "tokenTypeIds", "positionIds"]) {
+    const shape = inputs[name]?.shape;
+    if (shape && shape.join() !== inputIds.shape.join()) {
+      throw new PeftError("SHAPE_MISMATCH", `${name} is [${shape}], and inputIds [${inputIds.shape}]`, { place });
+    }
+  }
+}
+
+/**
+ * Looks at ids whose numbers are on the host.
+ *
+ * @throws PeftError DATA_INVALID for an id outside of its table, with the row and the place in it
+ */
+export function checkIds(inputs: ModelArguments, config: TextConfig): void {
+  const rows = {
+    inputIds: config.vocabSize,
+    tokenTypeIds: config.typeVocabSize,
+    positionIds: config.maxPositionEmbeddings,
+  };
+  for (const [name, count] of Object.entries(rows)) {
+    const given = inputs[name];
+    if (!given || !isHostArray(given)) continue;
+    const at = given.data.findIndex((id: number) => !(id >= 0 && id < count));
+    if (at < 0) continue;
+    const tokens = given.shape.at(-1) ?? 1;
+    throw new PeftError("DATA_INVALID", `${name} has ${given.data[at]}, and the model's table has ${count} rows`, {
+      place: `row ${Math.floor(at / tokens)}, token ${at % tokens}`,
+      hint: "use the tokenizer that belongs to the checkpoint",
+    });
+  }
+}
+
+function isHostArray(given: ModelArguments[string]): given is HostArray {
+  return !(given instanceof tf.Tensor);
+}
+
+/** BERT's places, 0 to tokens - 1: [1, tokens]. */
+export function placesInOrder(inputIds: tf.Tensor): tf.Tensor {
+  const tokens = inputIds.shape[1]!;
+  return tf.reshape(tf.range(0, tokens, 1, "int32"), [1, tokens]);
+}
+
+/**
+ * RoBERTa's places: padding gets the padding id, and the tokens beside it are counted from the row after that, wherever the
+ * padding is: [batch, tokens].
+ */
+export function placesBesidePadding(inputIds: tf.Tensor, padTokenId: number): tf.Tensor {
+  const real = tf.cast(tf.notEqual(tf.cast(inputIds, "int32"), tf.scalar(padTokenId, "int32")), "int32");
+  return tf.add(tf.mul(cumsum(real, 1), real), tf.scalar(padTokenId, "int32"));
+}
