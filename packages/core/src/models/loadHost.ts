@@ -3,19 +3,48 @@
 import { join } from "node:path";
 import { PeftError } from "../errors.js";
 import { readJson } from "../files/index.js";
+import { ASTForAudioClassification } from "./ast/index.js";
+import { BartForConditionalGeneration, BartForSequenceClassification } from "./bart/index.js";
+import { BertForMaskedLM, BertForSequenceClassification, BertForTokenClassification } from "./bert/index.js";
+import { CLIPModel } from "./clip/index.js";
 import { findFolder } from "./folder.js";
 import type { HostModel } from "./hostModel.js";
+import {
+  RobertaForMaskedLM,
+  RobertaForSequenceClassification,
+  RobertaForTokenClassification,
+} from "./roberta/index.js";
+import { SwinForImageClassification } from "./swin/index.js";
+import { T5ForConditionalGeneration } from "./t5/index.js";
 import { ViTForImageClassification } from "./vit/index.js";
 
-type Load = (directory: string) => Promise<HostModel>;
+interface HostClass {
+  fromPretrained(directory: string): Promise<HostModel>;
+}
 
 /** By the class in Python that made the checkpoint: `architectures` in `config.json`. */
-const HOSTS: Readonly<Record<string, Load>> = {
-  ViTForImageClassification: (directory) => ViTForImageClassification.fromPretrained(directory),
+const HOSTS: Readonly<Record<string, HostClass>> = {
+  ASTForAudioClassification,
+  BartForConditionalGeneration,
+  BartForSequenceClassification,
+  BertForMaskedLM,
+  BertForSequenceClassification,
+  BertForTokenClassification,
+  CLIPModel,
+  RobertaForMaskedLM,
+  RobertaForSequenceClassification,
+  RobertaForTokenClassification,
+  SwinForImageClassification,
+  T5ForConditionalGeneration,
+  ViTForImageClassification,
 };
 
-/** timm's `architecture`: vit_base_patch16_224 and its like. */
-const TIMM: readonly [RegExp, Load][] = [[/^(vit|deit)_/, HOSTS.ViTForImageClassification!]];
+/** By the beginning of timm's `architecture`, such as vit_base_patch16_224. */
+const TIMM: Readonly<Record<string, HostClass>> = {
+  vit: ViTForImageClassification,
+  deit: ViTForImageClassification,
+  swin: SwinForImageClassification,
+};
 
 /**
  * Loads a model of whichever class its `config.json` names.
@@ -27,10 +56,8 @@ export async function loadHost(directory: string): Promise<HostModel> {
   const path = join(await findFolder(directory), "config.json");
   const { architectures, architecture } = (await readJson(path)) as Record<string, unknown>;
   const named = Array.isArray(architectures) ? architectures.map(String) : [];
-  const load =
-    named.map((name) => HOSTS[name]).find((found) => found) ??
-    TIMM.find(([pattern]) => pattern.test(String(architecture)))?.[1];
-  if (load) return load(directory);
+  const host = named.map((name) => HOSTS[name]).find((found) => found) ?? TIMM[String(architecture).split("_")[0]!];
+  if (host) return host.fromPretrained(directory);
   const shown = named.length > 0 ? named.join(", ") : "no class";
   throw new PeftError("CONFIG_INVALID", `the config names ${shown}, which is no host of this library`, {
     place: path,
