@@ -3,11 +3,11 @@
 import type * as tf from "@tensorflow/tfjs";
 import { Parameter } from "../../engine/index.js";
 import { activation, type Embedding, type Initializer, Layer, LayerNorm, Linear, nameModules } from "../../nn/index.js";
-import { linear, softmaxCrossEntropy } from "../../ops/index.js";
-import type { ModelInputs, ModelOutput } from "../hostModel.js";
+import { linear } from "../../ops/index.js";
 import type { TextHead } from "../text/checkpoint.js";
 import type { TextConfig } from "../text/config.js";
 import { initializerOf, TextHost, type TextLoadingOptions } from "../text/host.js";
+import type { TextOutput } from "../text/model.js";
 import { BertModel } from "./model.js";
 
 const HEAD: TextHead = { task: "MaskedLM", prefix: "cls.predictions." };
@@ -70,13 +70,7 @@ export class BertForMaskedLM extends TextHost {
   }
 
   /** logits: [batch, tokens, vocabulary] */
-  override forward(inputs: ModelInputs): ModelOutput {
-    const { lastHiddenState, hiddenStates } = this.bert.forward(inputs);
-    return { logits: this.cls.predictions.forward(lastHiddenState), hiddenStates };
-  }
-
-  /** Cross-entropy, the mean over the tokens that count. @throws PeftError SHAPE_MISMATCH for labels of another shape */
-  override loss({ logits }: ModelOutput, { labels }: ModelInputs): tf.Tensor {
-    return softmaxCrossEntropy(logits, labels!);
+  protected override logitsOf({ lastHiddenState }: TextOutput): tf.Tensor {
+    return this.cls.predictions.forward(lastHiddenState);
   }
 }

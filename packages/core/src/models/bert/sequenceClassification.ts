@@ -7,6 +7,7 @@ import { sequenceLoss } from "../sequenceLoss.js";
 import type { TextHead } from "../text/checkpoint.js";
 import type { TextConfig } from "../text/config.js";
 import { initializerOf, type SequenceClassifierOptions, TextHost } from "../text/host.js";
+import type { TextOutput } from "../text/model.js";
 import { BertModel } from "./model.js";
 
 const HEAD: TextHead = { task: "SequenceClassification", prefix: "classifier." };
@@ -47,17 +48,9 @@ export class BertForSequenceClassification extends TextHost {
     return HEAD;
   }
 
-  override get headPath(): string {
-    return "classifier";
-  }
-
   /** logits: [batch, labels] */
-  override forward(inputs: ModelInputs): ModelOutput {
-    const output = this.bert.forward(inputs);
-    return {
-      logits: this.classifier.forward(this.dropout.forward(this.bert.pool(output))),
-      hiddenStates: output.hiddenStates,
-    };
+  protected override logitsOf(output: TextOutput): tf.Tensor {
+    return this.classifier.forward(this.dropout.forward(this.bert.pool(output)));
   }
 
   /** As the config's problem has it, see `sequenceLoss`. @throws PeftError SHAPE_MISMATCH for labels of another shape */

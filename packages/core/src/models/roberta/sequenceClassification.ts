@@ -7,7 +7,7 @@ import { sequenceLoss } from "../sequenceLoss.js";
 import type { TextHead } from "../text/checkpoint.js";
 import type { TextConfig } from "../text/config.js";
 import { initializerOf, type SequenceClassifierOptions, TextHost } from "../text/host.js";
-import { firstToken } from "../text/model.js";
+import { firstToken, type TextOutput } from "../text/model.js";
 import { RobertaModel } from "./model.js";
 
 const HEAD: TextHead = { task: "SequenceClassification", prefix: "classifier." };
@@ -65,14 +65,9 @@ export class RobertaForSequenceClassification extends TextHost {
     return HEAD;
   }
 
-  override get headPath(): string {
-    return "classifier";
-  }
-
   /** logits: [batch, labels] */
-  override forward(inputs: ModelInputs): ModelOutput {
-    const output = this.roberta.forward(inputs);
-    return { logits: this.classifier.forward(firstToken(output)), hiddenStates: output.hiddenStates };
+  protected override logitsOf(output: TextOutput): tf.Tensor {
+    return this.classifier.forward(firstToken(output));
   }
 
   /** As the config's problem has it, see `sequenceLoss`. @throws PeftError SHAPE_MISMATCH for labels of another shape */

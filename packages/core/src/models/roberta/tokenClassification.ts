@@ -2,11 +2,10 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import { Dropout, type Layer, Linear, nameModules } from "../../nn/index.js";
-import { softmaxCrossEntropy } from "../../ops/index.js";
-import type { ModelInputs, ModelOutput } from "../hostModel.js";
 import type { TextHead } from "../text/checkpoint.js";
 import type { TextConfig } from "../text/config.js";
 import { initializerOf, type TextClassifierOptions, TextHost } from "../text/host.js";
+import type { TextOutput } from "../text/model.js";
 import { RobertaModel } from "./model.js";
 
 const HEAD: TextHead = { task: "TokenClassification", prefix: "classifier." };
@@ -47,18 +46,8 @@ export class RobertaForTokenClassification extends TextHost {
     return HEAD;
   }
 
-  override get headPath(): string {
-    return "classifier";
-  }
-
   /** logits: [batch, tokens, labels] */
-  override forward(inputs: ModelInputs): ModelOutput {
-    const { lastHiddenState, hiddenStates } = this.roberta.forward(inputs);
-    return { logits: this.classifier.forward(this.dropout.forward(lastHiddenState)), hiddenStates };
-  }
-
-  /** Cross-entropy, the mean over the tokens that count. @throws PeftError SHAPE_MISMATCH for labels of another shape */
-  override loss({ logits }: ModelOutput, { labels }: ModelInputs): tf.Tensor {
-    return softmaxCrossEntropy(logits, labels!);
+  protected override logitsOf({ lastHiddenState }: TextOutput): tf.Tensor {
+    return this.classifier.forward(this.dropout.forward(lastHiddenState));
   }
 }

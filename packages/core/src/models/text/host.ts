@@ -1,14 +1,16 @@
 // What BERT's and RoBERTa's models with a head have in common: their config, how they are loaded and written.
 
+import type * as tf from "@tensorflow/tfjs";
 import { type Initializer, normal } from "../../nn/index.js";
+import { softmaxCrossEntropy } from "../../ops/index.js";
 import { checkRates, chooseHead } from "../head.js";
-import { HostModel, type ModelArguments } from "../hostModel.js";
+import { HostModel, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
 import { loadParameters, openModel } from "../loading.js";
 import type { ProblemType } from "../sequenceLoss.js";
 import { hasHead, hasPooler, type TextHead, textNames } from "./checkpoint.js";
 import { parseTextConfig, serializeTextConfig, type TextConfig, type TextModelType } from "./config.js";
 import { checkIds } from "./inputs.js";
-import type { TextModel } from "./model.js";
+import type { TextModel, TextOutput } from "./model.js";
 
 export interface TextLoadingOptions {
   /** Rates of dropout in training. @defaultValue as the config has it, mostly 0.1 */
@@ -50,6 +52,23 @@ export abstract class TextHost extends HostModel {
   /** The bare model in it. */
   abstract get encoder(): TextModel;
   abstract get head(): TextHead;
+
+  /** What the head says of the encoder's output. */
+  protected abstract logitsOf(output: TextOutput): tf.Tensor;
+
+  override forward(inputs: ModelInputs): ModelOutput {
+    const output = this.encoder.forward(inputs);
+    return { logits: this.logitsOf(output), hiddenStates: output.hiddenStates };
+  }
+
+  /** Cross-entropy, the mean over the tokens that count. @throws PeftError SHAPE_MISMATCH for labels of another shape */
+  override loss({ logits }: ModelOutput, { labels }: ModelInputs): tf.Tensor {
+    return softmaxCrossEntropy(logits, labels!);
+  }
+
+  override get headPath(): string | undefined {
+    return this.head.task === "MaskedLM" ? undefined : "classifier";
+  }
 
   override configJSON(): Record<string, unknown> {
     return serializeTextConfig(this.config, architectureOf(this.config.modelType, this.head.task));
