@@ -1,17 +1,11 @@
-"""The PyTorch side of `pnpm bench engine`: one row in one process, driven line by line over stdin and stdout.
+"""The PyTorch side of `pnpm bench engine`: one row in one process, driven as `serving.py` says.
 
-After building and running the first step it prints `{"ready": true, "load_s", "first_step_s"}`. Then every line `step` on
-stdin runs one step and prints `{"time_s"}`; `quit`, or the end of stdin, prints `{"peak_mb"}` (VmHWM in MB of 10^6 bytes) and ends.
 A step is forward, backward, clipping of the global norm to 1 and AdamW, in float32 with torch's defaults (eager, SDPA
 attention). Importing is in none of the times.
 """
 
 import argparse
-import json
 import os
-import re
-import sys
-import time
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -24,6 +18,7 @@ from transformers.utils import logging
 
 from language_models import LANGUAGE_MODELS
 from parts import PARTS
+from serving import serve
 
 logging.set_verbosity_error()
 logging.disable_progress_bar()
@@ -154,21 +149,6 @@ def make(row: str, checkpoint: str | None):
     return Loading(checkpoint, method == "load-read") if method.startswith("load") else Training(size, method, batch)
 
 
-def timed(function) -> float:
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
-def say(**message) -> None:
-    print(json.dumps(message), flush=True)
-
-
-def peak_mb() -> float:
-    with open("/proc/self/status") as status:
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read()).group(1)) * 1024 / 1e6
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("row", choices=[*ROWS, *PARTS, *LANGUAGE_MODELS])
@@ -181,20 +161,8 @@ def main() -> None:
     if loads and not args.checkpoint:
         parser.error(f"{args.row} needs --checkpoint DIR")
 
-    start = time.perf_counter()
     torch.manual_seed(args.seed)
-    work = make(args.row, args.checkpoint)
-    load_s = time.perf_counter() - start
-    say(ready=True, load_s=load_s, first_step_s=timed(work.step))
-    for line in sys.stdin:
-        command = line.strip()
-        if command == "step":
-            say(time_s=timed(work.step))
-        elif command == "quit":
-            break
-        elif command:
-            sys.exit(f"unknown command {command!r}: step or quit")
-    say(peak_mb=peak_mb())
+    serve(lambda: make(args.row, args.checkpoint))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,10 @@ export interface BenchRow {
 }
 
 /** Suites by name. Suite `NAME` has its sides in `src/sides/NAME.ts` and `reference/bench/NAME.py`. */
-export const suites: ReadonlyMap<string, BenchRow[]> = new Map([["engine", engineRows()]]);
+export const suites: ReadonlyMap<string, BenchRow[]> = new Map([
+  ["engine", engineRows()],
+  ["hosts", hostRows()],
+]);
 
 function row(name: string, kind: RowKind, targetTime: number | null, targetMemory: number | null): BenchRow {
   return { name, kind, targetTime, targetMemory };
@@ -55,5 +58,15 @@ function engineRows(): BenchRow[] {
     { ...row("vit-b-load", "step", 1, 1), checkpoint: true },
     // For information: the same with every number brought to where it is computed with, since both loaders are lazy.
     { ...row("vit-b-load-read", "step", null, null), checkpoint: true },
+  ];
+}
+
+/** Hosts at full size: logits alone, a whole training step with LoRA, and 64 generated tokens. */
+function hostRows(): BenchRow[] {
+  const hosts = ["roberta", "t5", "bart", "ast", "swin"];
+  return [
+    ...hosts.flatMap((host) => [row(`${host}-forward`, "step", 0.7, 0.9), row(`${host}-step`, "step", 0.7, 0.9)]),
+    row("t5-generate-1", "step", 1, null),
+    row("t5-generate-4", "step", 1, null),
   ];
 }
