@@ -41,7 +41,9 @@ export async function writeAtomically(
       await handle.close().catch(() => {});
       await rm(temporary, { force: true }).catch(() => {});
     }
-    throw cause instanceof PeftError ? cause : unwritable(path, cause);
+    // What the pieces' maker throws is its own.
+    const isOwn = cause instanceof PeftError && cause.code !== "FILE_UNWRITABLE";
+    throw isOwn ? cause : unwritable(path, cause);
   }
   await syncFolder(folder);
 }
