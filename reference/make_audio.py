@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import resampy
+import scipy.signal
 import soundfile
 import torch
 import torchaudio
@@ -86,7 +87,12 @@ def make_resampling() -> None:
         name = f"{old}-{new}"
         tensors[f"{name}.samples"] = samples
         tensors[f"{name}.torchaudio"] = wide.numpy()
-        tensors[f"{name}.resampy"] = resampy.resample(samples.astype(np.float64), old, new, filter="kaiser_best")
+        # `kaiser_best` keeps 8,192 points between two samples and steps through them by a whole number, which is off by up to
+        # 1 in 2,730 here; the same filter with 2^20 points shows what it stands for.
+        fine = {"num_zeros": HALF_WIDTH, "precision": 20, "rolloff": ROLL_OFF, "window": lambda n: scipy.signal.windows.kaiser(n, BETA)}
+        tensors[f"{name}.resampy"] = resampy.resample(samples.astype(np.float64), old, new, filter="sinc_window", **fine)
+        table = resampy.resample(samples.astype(np.float64), old, new, filter="kaiser_best")
+        print(name, "kaiser_best's table is off by", np.abs(table - tensors[f"{name}.resampy"]).max())
         cases.append({"name": name, "from": old, "to": new})
     write_safetensors(FOLDER / "resampling.safetensors", tensors, cases)
 
