@@ -37,7 +37,9 @@ export async function decodeWav(bytes: Uint8Array, place: string): Promise<Sound
 
 async function loadPeer() {
   try {
-    return (await import("wavefile")).default;
+    const peer = await import("wavefile");
+    // It calls itself an ES module without a default: where this code is CommonJS, the names stand on the module itself.
+    return peer.default ?? peer;
   } catch (cause) {
     throw decoderMissing("WAV", "wavefile", cause);
   }
