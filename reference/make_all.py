@@ -6,7 +6,12 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SUITES = ["ops", "vit", "swin", "clip", "ast", "bert", "roberta", "t5", "bart", "tokenizers", "generation", "lora", "peft", "targets"]
+SUITES = [
+    *["ops", "processors"],
+    *["vit", "swin", "clip", "ast", "bert", "roberta", "t5", "bart"],
+    *["tokenizers", "generation"],
+    *["lora", "peft", "targets"],
+]
 FROM_CHECKOUT = ["bottleneck", "mosa"]
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 // @peft/core: the public face.
 
 export * from "./adapters/index.js";
+export * from "./audio/index.js";
 export * from "./data/index.js";
 export * from "./engine/index.js";
 export { type Env, env, type PeftWarning } from "./env.js";
