@@ -5,10 +5,14 @@ import { MosaConfig } from "./config.js";
 
 registerMethod(MosaConfig);
 
-export { MosaAdapter, type MosaAdapterOptions, type Split } from "./adapter.js";
-export { MosaConfig, type MosaFields } from "./config.js";
-export { SplitLinear, type SplitLinearOptions } from "./experts.js";
+export { MosaAdapter, type MosaAdapterOptions } from "./adapter.js";
+export { MosaConfig, type MosaFields, type MosaStyle } from "./config.js";
+export { DenseExperts, type DenseExpertsOptions } from "./denseExperts.js";
+export type { Draws } from "./draws.js";
+export type { Experts, ExpertsOptions, MergedExperts, MergeRule } from "./experts.js";
 export type { OptimizerSemantics } from "./hooks.js";
+export { type Inference, withInference } from "./inference.js";
+export { MosaLora, type MosaLoraOptions } from "./lora.js";
 export { type DeepRegBlocks, deepLoss, symmetricKl } from "./loss.js";
 export { type MergeExpertsOptions, mergeExperts } from "./merge.js";
 export {
@@ -18,4 +22,7 @@ export {
   type MosaPreset,
   mosaRecipe,
 } from "./recipe.js";
+export type { SideOptions, Split } from "./sides.js";
+export { SplitLinear, type SplitLinearOptions } from "./sparseExperts.js";
 export { type OwnerMapOptions, ownerMap, type SplitMode } from "./split.js";
+export { type ModuleUsage, moduleUsage } from "./usage.js";
