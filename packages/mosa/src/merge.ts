@@ -100,7 +100,7 @@ async function mergedNumbers(
 }
 
 /** Where MoSA's file has what a plain adapter's has under this key. */
-function mosaKeyOf(key: string): string {
+export function mosaKeyOf(key: string): string {
   const lora = /^(.*)\.lora_([AB])\.weight$/.exec(key);
   if (lora) return `${loraPath(lora[1]!)}.${lora[2] === "A" ? "down" : "up"}.weight`;
   return key.replace(".bottleneck.", ".mosa.");
