@@ -1,4 +1,4 @@
-"""fixtures/mosa: ten training steps of the official MoSA classes on the tiny host, and golden numbers of their parts.
+"""fixtures/mosa: ten training steps of the official MoSA and MoSL classes on the tiny hosts, and golden numbers of their parts.
 
 The draws of experts and the owner maps are inputs of a case: the repository's random source is replaced by one that
 replays a list. A step has one epoch's learning rate (their schedule is by epoch), the first of which is 0.
@@ -7,16 +7,21 @@ Each number stands in a file twice: under the repository's names (`official.*`),
 where a split tensor is one union of the entries that the experts own.
 """
 
+import re
+
+import make_swin
 import numpy as np
 import torch
+from torch import nn
 
 from common import FIXTURES, arr, assert_close, error, prefixed, write, write_json
-from mosa_repo import CLASSES, COMMIT, MLP, Model, Rand, Step, configuration, make_optimizer, make_scheduler, official_trainer, our_place, symmetric_KL_loss, vit_mosa
+from mosa_repo import COMMIT, MLP, Model, Rand, Step, SWIN_SIZE, SwinModel, configuration, make_optimizer, make_scheduler, our_place, swin_mosa, symmetric_KL_loss, vit_mosa, vit_mosl
 from vit_hosts import TINY, labels, pixels
 
 SUITE = "mosa"
-STEPS, PASSES, BLOCKS = 10, 2, TINY["num_hidden_layers"]
+STEPS, PASSES = 10, 2
 LEARNING_RATE, WARMUP = 5e-3, 3
+RANK = 4
 SHARE = {"up-only": "down", "down-only": "up", "both": None}
 # The seed makes head, down projections, owner maps and draws. "trained" starts with entries in the up projections, as after
 # some training: there the two passes differ from the first step on, and a larger scale makes their divergence weigh.
@@ -25,6 +30,31 @@ CASES = {
     "adaptformer-up-4-trained": dict(split="up-only", experts=4, seed=15, trained=True, scale=1.0, addWeight=0.5),
     "adaptformer-down-2": dict(split="down-only", experts=2, seed=13),
     "adaptformer-both-2": dict(split="both", experts=2, seed=9),
+    "pfeiffer-up-4": dict(style="pfeiffer", split="up-only", experts=4, seed=8),
+    "pfeiffer-down-2": dict(style="pfeiffer", split="down-only", experts=2, seed=5),
+    "pfeiffer-both-2": dict(style="pfeiffer", split="both", experts=2, seed=4),
+    "houlsby-up-4": dict(style="houlsby", split="up-only", experts=4, seed=1, trained=True),
+    "houlsby-down-2": dict(style="houlsby", split="down-only", experts=2, seed=22, trained=True),
+    "houlsby-both-2": dict(style="houlsby", split="both", experts=2, seed=1, trained=True),
+    "swin-up-4": dict(style="swin", split="up-only", experts=4, seed=6),
+    "swin-down-2": dict(style="swin", split="down-only", experts=2, seed=4),
+    "swin-both-2": dict(style="swin", split="both", experts=2, seed=2),
+    "lora-up-4": dict(style="lora", split="up-only", experts=4, seed=1, trained=True),
+    "lora-down-2": dict(style="lora", split="down-only", experts=2, seed=3),
+    "lora-both-2": dict(style="lora", split="both", experts=2, seed=22),
+}
+SCALE = {"adaptformer": 0.1, "pfeiffer": 1.0, "houlsby": 1.0, "swin": 0.1, "lora": 1.0}
+ACTIVATION = {"adaptformer": "gelu", "pfeiffer": "relu", "houlsby": "silu", "swin": "gelu"}
+# Their names of styles; Swin has one, and LoRA none.
+STYLE = {"adaptformer": "AdaptFormer", "pfeiffer": "Pfeiffer", "houlsby": "Houlsby"}
+LAYERS = [f"vit.encoder.layer.{i}.mosa" for i in range(TINY["num_hidden_layers"])]
+# Where a pass draws a pair of experts, in the order of its draws.
+PLACES = {
+    "adaptformer": LAYERS,
+    "pfeiffer": LAYERS,
+    "houlsby": [f"{layer}.{side}" for layer in LAYERS for side in ("attention", "ffn")],
+    "lora": [f"{layer}.{side}" for layer in LAYERS for side in ("query", "value")],
+    "swin": [f"swin.encoder.layers.{s}.blocks.{b}.mosa" for s, depth in enumerate(make_swin.TINY["depths"]) for b in range(depth)],
 }
 # The steps whose gradients are stored: up projections start at 0, so the down side first sees a gradient in step 3.
 GRADIENT_STEPS = (1, 2, 3, STEPS)
@@ -41,13 +71,28 @@ class Replay:
         return int(self.left.pop(0))
 
 
-def split_modules(model, share):
-    """Their split linear layers, as lists of N experts (train.py divides the same ones in the same order)."""
-    for layer in model.enc.transformer.encoder.layer:
-        if share != "down":
-            yield layer.adapter_down
-        if share != "up":
-            yield layer.adapter_up
+def inputs(style: str) -> tuple[torch.Tensor, torch.Tensor]:
+    if style != "swin":
+        return pixels(TINY), labels(TINY)
+    return torch.cat([arr(7, [1, 3, SWIN_SIZE, SWIN_SIZE], 1), arr(8, [1, 3, SWIN_SIZE, SWIN_SIZE], 1)]).float(), torch.tensor([1, 4])
+
+
+def split_modules(model) -> list[nn.ModuleList]:
+    """Their split linear layers, as lists of N experts."""
+    return [module for name, module in model.enc.named_modules() if isinstance(module, nn.ModuleList) and re.search(r"adapter_(down|up)|lora_[AB]", name)]
+
+
+class Kinks:
+    """The smallest size of a ReLU's input over a run; none where nothing is a ReLU."""
+
+    def __init__(self, model):
+        self.smallest = float("inf")
+        for module in model.modules():
+            if isinstance(module, nn.ReLU):
+                module.register_forward_pre_hook(lambda _, given: self.see(given[0]))
+
+    def see(self, x) -> None:
+        self.smallest = min(self.smallest, x.abs().min().item())
 
 
 def owner_maps(cfg, model, seed: int) -> list[torch.Tensor]:
@@ -55,31 +100,40 @@ def owner_maps(cfg, model, seed: int) -> list[torch.Tensor]:
     torch.manual_seed(seed)
     pruner = Rand(cfg)
     owners = []
-    for experts in split_modules(model, cfg.MODEL.ADAPTER.SHARE):
+    for experts in split_modules(model):
         while True:
             masks = torch.stack(pruner.divide(pruner.score(experts[0].weight.float())))
             if (masks.sum(0) == 1).all():
                 break
         owners.append(masks.argmax(0).to(torch.uint8))
-        assert all((mask == 1).all() for mask in pruner.divide(pruner.score(experts[0].bias)))  # biases are replicated
+        if experts[0].bias is not None:
+            assert all((mask == 1).all() for mask in pruner.divide(pruner.score(experts[0].bias)))  # biases are replicated
     return owners
 
 
-def set_masks(cfg, model, owners) -> None:
-    for experts, owner in zip(split_modules(model, cfg.MODEL.ADAPTER.SHARE), owners, strict=True):
+def set_masks(model, owners) -> None:
+    for experts, owner in zip(split_modules(model), owners, strict=True):
         for e, expert in enumerate(experts):
             expert.weight.mask = (owner == e).long()
-            expert.bias.mask = torch.ones_like(expert.bias, dtype=torch.long)
+            if expert.bias is not None:
+                expert.bias.mask = torch.ones_like(expert.bias, dtype=torch.long)
 
 
-def fill_up(cfg, model, owners) -> None:
-    """Entries for the up projections, each in the expert that owns it; biases for all."""
+def fill_up(model, owners) -> None:
+    """Entries for the up projections, of experts each in the one that owns it; biases for all."""
+    owner_of = dict(zip(split_modules(model), owners, strict=True))
+    ups = [module for name, module in model.enc.named_modules() if re.search(r"(adapter_up(_attn|_ffn)?|lora_B_\w)$", name)]
     with torch.no_grad():
-        for index, (experts, owner) in enumerate(zip(split_modules(model, cfg.MODEL.ADAPTER.SHARE), owners, strict=True)):
-            union = arr(5000 + index, owner.shape, 0.5).float()
-            for e, expert in enumerate(experts):
-                expert.weight.copy_(union * (owner == e))
-                expert.bias.copy_(arr(5100 + 10 * index + e, expert.bias.shape, 0.1))
+        for index, up in enumerate(ups):
+            if isinstance(up, nn.ModuleList):
+                union = arr(5000 + index, up[0].weight.shape, 0.5).float()
+                for e, expert in enumerate(up):
+                    expert.weight.copy_(union * (owner_of[up] == e))
+                    if expert.bias is not None:
+                        expert.bias.copy_(arr(5100 + 10 * index + e, expert.bias.shape, 0.1))
+            else:
+                up.weight.copy_(arr(5000 + index, up.weight.shape, 0.5))
+                up.bias.copy_(arr(5100 + 10 * index, up.bias.shape, 0.1))
 
 
 def compact(tensors: dict, owners: dict) -> dict:
@@ -100,12 +154,14 @@ def compact(tensors: dict, owners: dict) -> dict:
 
 
 def setup(case: str):
-    options = dict(scale=0.1, addWeight=0.0, trained=False) | CASES[case]
+    style = CASES[case].get("style", "adaptformer")
+    options = dict(style=style, scale=SCALE[style], addWeight=0.0, trained=False) | CASES[case]
+    split = dict(EXPERT_NUM=options["experts"], SHARE=SHARE[options["split"]], SCALAR=options["scale"])
     cfg = configuration(
-        learning_rate=LEARNING_RATE, warmup=WARMUP, epochs=STEPS, MOE=True, EXPERT_NUM=options["experts"], SHARE=SHARE[options["split"]], ADDITIONAL=True,
-        SCALAR=options["scale"], ADD_WEIGHT=options["addWeight"],
+        learning_rate=LEARNING_RATE, warmup=WARMUP, epochs=STEPS, MOE=True, ADDITIONAL=True, ADD_WEIGHT=options["addWeight"], STYLE=STYLE.get(style),
+        lora=dict(RANK=RANK) | split if style == "lora" else None, **split,
     )
-    draws = np.random.default_rng(options["seed"]).integers(0, options["experts"], (STEPS, PASSES, BLOCKS, 2))
+    draws = np.random.default_rng(options["seed"]).integers(0, options["experts"], (STEPS, PASSES, len(PLACES[style]), 2))
     return cfg, draws, options
 
 
@@ -113,20 +169,24 @@ def run(case: str, dtype, noise=None) -> dict:
     cfg, draws, options = setup(case)
     seed, experts = options["seed"], options["experts"]
     torch.manual_seed(seed)
-    model = Model(cfg)
+    model = (SwinModel if options["style"] == "swin" else Model)(cfg)
     owners = owner_maps(cfg, model, seed)
     if options["trained"]:
-        fill_up(cfg, model, owners)
+        fill_up(model, owners)
     model = model.to(dtype).train()
-    set_masks(cfg, model, owners)
-    names = [our_place(name, SUITE)[0] for name, p in model.named_parameters() if p.requires_grad and ".0.weight" in name and our_place(name, SUITE)[1] == 0]
+    set_masks(model, owners)
+    kinks = Kinks(model)
+    names = [our_place(name, SUITE)[0] for name, p in model.named_parameters() if p.requires_grad and name.endswith(".0.weight") and our_place(name, SUITE)[1] == 0]
     owned = {name.removesuffix(".weight") + ".owner": owner for name, owner in zip(names, owners, strict=True)}
-    vit_mosa.random = replay = Replay(draws, experts)
+    replay = Replay(draws, experts)
+    for module in (vit_mosa, swin_mosa, vit_mosl):
+        module.random = replay
 
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     start = {name: p.detach().clone() for name, p in trained.items()}
     step = Step(cfg, model, dtype, noise)
-    x, y = pixels(TINY).to(dtype), labels(TINY)
+    x, y = inputs(options["style"])
+    x = x.to(dtype)
     result: dict = {"start": start, "owners": owned, "gradients": {}, "steps": []}
     for i in range(1, STEPS + 1):
         rate = step.scheduler.get_last_lr()[0]
@@ -154,12 +214,14 @@ def run(case: str, dtype, noise=None) -> dict:
             if "_merge" in name:
                 key, _ = our_place(name.replace("_merge", ""), SUITE)
                 result["merged"][f"{mode}.{key}"] = p.detach().clone()
+    result["kink"] = kinks.smallest
     return result
 
 
 def conditioning(case: str) -> tuple[dict, float]:
     """The float64 run, and how far float32 and noise of its size move the result."""
     wide, narrow = run(case, torch.float64), run(case, torch.float32)
+    assert wide["kink"] > 5e-5, f"a ReLU's input comes within {wide['kink']:.1e} of zero"
     assert_close("logits", {"logits": narrow["logits"]}, {"logits": wide["logits"]}, 4e-6)
     assert_close("merged", narrow["merged"], wide["merged"], 1e-4)
     for i, gradients in wide["gradients"].items():
@@ -174,12 +236,13 @@ def conditioning(case: str) -> tuple[dict, float]:
 
 def make(case: str) -> None:
     cfg, draws, options = setup(case)
-    split, experts = options["split"], options["experts"]
+    style, split, experts = options["style"], options["split"], options["experts"]
     wide, worst = conditioning(case)
     assert worst < 3e-4, f"{case}: p_n - p_0 moves by {worst:.1e} with rounding alone; choose another seed"
     owners = wide["owners"]
     check_up(wide, owners, experts)
-    tensors = {"pixels": pixels(TINY), "labels": labels(TINY), "draws": torch.from_numpy(draws)} | owners
+    x, y = inputs(style)
+    tensors = {"pixels": x, "labels": y, "draws": torch.from_numpy(draws)} | owners
     tensors |= {"output.logits": wide["logits"]} | prefixed("merged", wide["merged"])
     gradients = {f"grad{i}": g for i, g in wide["gradients"].items()}
     for group, values in ({"start": wide["start"], "delta": wide["deltas"]} | gradients).items():
@@ -193,23 +256,24 @@ def make(case: str) -> None:
     first = {}
     for column, side in ((0, "down"), (1, "up")):
         if f".{side}.owner" in " ".join(owners):
-            first[side] = [[first_step(draws[:, :, block, column], e) for e in range(experts)] for block in range(BLOCKS)]
+            first[side] = [[first_step(draws[:, :, block, column], e) for e in range(experts)] for block in range(len(PLACES[style]))]
     info = {
-        "host": "../vit/tiny",
-        "layerNormEps": 1e-6,
-        "made": f"MoSAVisionTransformer, Pruner, losses, optimizer, schedule and Trainer.forward_one_batch of the MoSA repository at {COMMIT}, float64 on float32 weights",
-        "style": cfg.MODEL.ADAPTER.STYLE,
+        "host": "../swin/tiny" if style == "swin" else "../vit/tiny",
+        "layerNormEps": 1e-5 if style == "swin" else 1e-6,
+        "made": f"{dict(swin='MoSASwinTransformer', lora='MoSLVisionTransformer').get(style, 'MoSAVisionTransformer')}, Pruner, losses, optimizer, schedule and Trainer.forward_one_batch of the MoSA repository at {COMMIT}, float64 on float32 weights",
+        "style": style,
+        "places": PLACES[style],
         "split": split,
         "numExperts": experts,
-        "bottleneck": 8,
-        "activation": "gelu",
+        "bottleneck": RANK if style == "lora" else 8,
+        **({} if style == "lora" else {"activation": ACTIVATION[style]}),
         "scale": options["scale"],
         "dropout": 0.0,
         "addWeight": options["addWeight"],
         "regWeight": 1.0,
         "batch": "the same pixels and labels each step",
-        "draws": "[step, pass, block, (down, up)]: the expert of each side; a side that is not split ignores its draw",
-        "firstDraw": {"is": "step (from 1) of an expert's first draw by [block][expert], 0 if never: its Adam counter starts there", **first},
+        "draws": "[step, pass, place, (down, up)]: the expert of each side; a side that is not split ignores its draw",
+        "firstDraw": {"is": "step (from 1) of an expert's first draw by [place][expert], 0 if never: its Adam counter starts there", **first},
         "steps": wide["steps"],
         "start": "start.* are the parameters before the first step; official.final.* and official.delta.* are those after the last, and their way",
         "gradientSteps": list(GRADIENT_STEPS),

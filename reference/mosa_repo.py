@@ -11,6 +11,7 @@ import sys
 import warnings
 from types import SimpleNamespace
 
+import make_swin
 import numpy as np
 import torch
 import torch.nn as nn
@@ -20,6 +21,7 @@ from vit_hosts import TINY, classifier, file_name
 
 COMMIT = "286cc0fdb3297dc12fb7bc5d79f101049a92467d"
 CLASSES = TINY["num_labels"]
+SWIN_SIZE = 64
 
 
 class ConfigDict(dict):
@@ -43,12 +45,13 @@ def checkout() -> str:
 
 
 sys.path.insert(0, checkout())
+warnings.filterwarnings("ignore", message="Importing from timm.models.layers")
 sys.dont_write_bytecode = True
-UNUSED = ["turtle", "scipy", "simplejson", "termcolor", "iopath", "fvcore", "wandb", "sklearn"]
+UNUSED = ["turtle", "scipy", "simplejson", "termcolor", "iopath", "fvcore", "wandb", "sklearn", "torchvision"]
 with stubbed({name: {} for name in UNUSED} | {"ml_collections": {"ConfigDict": ConfigDict}}):
     from src.engine import trainer as official_trainer
     from src.models.mlp import MLP
-    from src.models.vit_adapter import vit_adapter, vit_mosa
+    from src.models.vit_adapter import swin_mosa, vit_adapter, vit_mosa, vit_mosl
     from src.models.vit_backbones import vit
     from src.solver.losses import build_loss, symmetric_KL_loss
     from src.solver.lr_scheduler import make_scheduler
@@ -57,6 +60,7 @@ with stubbed({name: {} for name in UNUSED} | {"ml_collections": {"ConfigDict": C
 
 # Their AdamW calls add_(scalar, tensor), which torch still takes and warns of.
 warnings.filterwarnings("ignore", message="This overload of add")
+warnings.filterwarnings("ignore", message="torch.meshgrid")
 
 # A model of theirs is chosen by name from this table. Dropout 0: their ViT drops at rate 0.1 while adapters train.
 vit.CONFIGS["tiny"] = ConfigDict(
@@ -68,8 +72,8 @@ vit.CONFIGS["tiny"] = ConfigDict(
 )
 
 
-def configuration(*, learning_rate: float, warmup: int = 0, epochs: int = 1, **adapter) -> SimpleNamespace:
-    """Their configuration tree: defaults of configs/config.py, `adapter` over MODEL.ADAPTER."""
+def configuration(*, learning_rate: float, warmup: int = 0, epochs: int = 1, lora: dict | None = None, **adapter) -> SimpleNamespace:
+    """Their configuration tree: defaults of configs/config.py, `adapter` over MODEL.ADAPTER, `lora` over MODEL.LORA."""
     adapter_defaults = dict(
         BOTTLENECK_SIZE=8, STYLE="AdaptFormer", SCALAR=0.1, DROPOUT=0.0, MOE=False, BIAS=True, EXPERT_NUM=4, MERGE="add", SHARE=None,
         ADDITIONAL=False, DEEPREG=False, ADD_WEIGHT=0.0, REG_WEIGHT=1.0,
@@ -77,9 +81,9 @@ def configuration(*, learning_rate: float, warmup: int = 0, epochs: int = 1, **a
     return SimpleNamespace(
         DBG=False,
         MODEL=SimpleNamespace(
-            TRANSFER_TYPE="mosa" if adapter.get("MOE") else "adapter",
+            TRANSFER_TYPE="mosl" if lora else "mosa" if adapter.get("MOE") else "adapter",
             ADAPTER=SimpleNamespace(**(adapter_defaults | adapter)),
-            LORA=SimpleNamespace(DEEPREG=False, ADDITIONAL=False),
+            LORA=SimpleNamespace(**(dict(DEEPREG=False, ADDITIONAL=False, MOE=True, MODE="qv", SCALAR=1.0, DROPOUT=0.0) | (lora or {}))),
         ),
         SOLVER=SimpleNamespace(
             LOSS="softmax", OPTIMIZER="adamw", WEIGHT_DECAY=1e-4, BASE_LR=learning_rate, BIAS_MULTIPLIER=1.0, DBG_TRAINABLE=False,
@@ -93,12 +97,19 @@ class Model(nn.Module):
 
     def __init__(self, cfg):
         super().__init__()
-        family = vit_mosa.MoSAVisionTransformer if cfg.MODEL.ADAPTER.MOE else vit_adapter.AdaptedVisionTransformer
-        self.enc = family("tiny", TINY["image_size"], num_classes=-1, adapter_cfg=cfg.MODEL.ADAPTER)
+        self.enc = self.encoder(cfg)
         for name, parameter in self.enc.named_parameters():
-            parameter.requires_grad_("adapter" in name and "merge" not in name)
-        self.head = MLP(TINY["hidden_size"], [CLASSES], special_bias=True)
+            parameter.requires_grad_(("adapter" in name or "lora" in name) and "merge" not in name)
+        self.head = MLP(self.width, [CLASSES], special_bias=True)
         self.load_host()
+
+    width = TINY["hidden_size"]
+
+    def encoder(self, cfg):
+        if cfg.MODEL.TRANSFER_TYPE == "mosl":
+            return vit_mosl.MoSLVisionTransformer("tiny", TINY["image_size"], num_classes=-1, lora_cfg=cfg.MODEL.LORA)
+        family = vit_mosa.MoSAVisionTransformer if cfg.MODEL.ADAPTER.MOE else vit_adapter.AdaptedVisionTransformer
+        return family("tiny", TINY["image_size"], num_classes=-1, adapter_cfg=cfg.MODEL.ADAPTER)
 
     def forward(self, pixels):
         return self.head(self.enc(pixels))
@@ -110,6 +121,23 @@ class Model(nn.Module):
             for name, value in classifier(TINY).named_parameters():
                 if not name.startswith("classifier"):
                     own[official_name(file_name(name))].copy_(value)
+
+
+class SwinModel(Model):
+    """The same with their Swin transformer on the tiny Swin host. No stochastic depth, as no dropout above."""
+
+    width = make_swin.TINY["embed_dim"] * 2
+
+    def encoder(self, cfg):
+        shape = dict(embed_dim=make_swin.TINY["embed_dim"], depths=make_swin.TINY["depths"], num_heads=make_swin.TINY["num_heads"], window_size=make_swin.TINY["window_size"])
+        return swin_mosa.MoSASwinTransformer(adapter_config=cfg.MODEL.ADAPTER, img_size=SWIN_SIZE, drop_path_rate=0.0, num_classes=-1, **shape)
+
+    def load_host(self) -> None:
+        """The backbone of fixtures/swin/tiny, whose names in timm's older form are theirs."""
+        state = {make_swin.file_name(name): value.detach() for name, value in make_swin.build(make_swin.TINY, SWIN_SIZE).named_parameters()}
+        theirs = {name: value for name, value in make_swin.timm_names(state, make_swin.TINY["depths"], False).items() if not name.startswith("head.")}
+        missing, unexpected = self.enc.load_state_dict(theirs, strict=False)
+        assert not unexpected and all(re.search("adapter|relative_position_index|attn_mask", name) for name in missing), (missing, unexpected)
 
 
 HOST_NAMES = [
@@ -137,11 +165,19 @@ def our_place(official: str, method: str) -> tuple[str, int | None]:
     """Our key of one of their trained tensors, and the expert it belongs to (None: not split)."""
     if official.startswith("head.last_layer."):
         return f"base_model.model.classifier.{official.split('.')[-1]}", None
-    found = re.fullmatch(r"enc\.transformer\.encoder\.layer\.(\d+)\.adapter_(norm|down|up)(_attn|_ffn)?(?:\.(\d+))?\.(weight|bias)", official)
+    ending = r"(?:\.(?P<expert>\d+))?\.(?P<kind>weight|bias)"
+    patterns = [
+        r"enc\.transformer\.encoder\.(?P<block>layer\.\d+)\.adapter_(?P<part>norm|down|up)(?P<side>_attn|_ffn)?",
+        r"enc\.transformer\.encoder\.(?P<block>layer\.\d+)\.attn\.lora_(?P<part>A|B)(?P<side>_[qkvo])",
+        r"enc\.(?P<block>layers\.\d+\.blocks\.\d+)\.mlp\.adapter_(?P<part>down|up)(?P<side>)",
+    ]
+    found = next(filter(None, (re.fullmatch(pattern + ending, official) for pattern in patterns)), None)
     assert found, official
-    layer, part, side, expert, kind = found.groups()
-    side = {"_attn": "attention.", "_ffn": "ffn.", None: ""}[side]
-    return f"base_model.model.vit.encoder.layer.{layer}.{method}.{side}{part}.{kind}", None if expert is None else int(expert)
+    block, part, side, expert, kind = found.group("block", "part", "side", "expert", "kind")
+    host = "swin" if block.startswith("layers") else "vit"
+    part = {"A": "down", "B": "up"}.get(part, part)
+    side = {"_attn": "attention.", "_ffn": "ffn.", "_q": "query.", "_k": "key.", "_v": "value.", "_o": "output."}.get(side, "")
+    return f"base_model.model.{host}.encoder.{block}.{method}.{side}{part}.{kind}", None if expert is None else int(expert)
 
 
 class Recorded:

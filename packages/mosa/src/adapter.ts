@@ -9,26 +9,18 @@ import {
   kaimingUniform,
   Layer,
   LayerNorm,
-  Linear,
+  type Linear,
+  Parameter,
 } from "@peft/core";
-import type * as tf from "@tensorflow/tfjs";
-import { SplitLinear, type SplitLinearOptions } from "./experts.js";
-import type { SplitMode } from "./split.js";
-
-/** Which side is split. In the original's words up-only is SHARE=down: the *down* side is dense and shared. */
-export type Split = "up-only" | "down-only" | "both";
-
-export const SPLITS = ["up-only", "down-only", "both"] as const;
+import * as tf from "@tensorflow/tfjs";
+import type { Experts } from "./experts.js";
+import { expertsIn, projection, type SideOptions } from "./sides.js";
 
 /** Of the adapter's own norm, whatever the host's. */
 const NORM_EPS = 1e-6;
 
-export interface MosaAdapterOptions extends BottleneckOptions {
+export interface MosaAdapterOptions extends Omit<BottleneckOptions, "initWeights">, SideOptions {
   readonly activation: ActivationName;
-  readonly split: Split;
-  /** N */
-  readonly numExperts: number;
-  readonly splitMode: SplitMode;
 }
 
 /** scale * A(norm(x)): [..., width] to the same. Zero at first, since `up` is. */
@@ -36,36 +28,34 @@ export class MosaAdapter extends Layer {
   /** weight and bias [width], dense */
   readonly norm?: LayerNorm;
   /** [r, width], Kaiming-uniform, all experts alike; biases zero */
-  readonly down: Linear | SplitLinear;
+  readonly down: Linear | Experts;
   readonly dropout: Dropout;
   /** [width, r], zero */
-  readonly up: Linear | SplitLinear;
+  readonly up: Linear | Experts;
+  /** A learnt scale, [1]. */
+  readonly scaling?: Parameter;
   readonly #activation: (x: tf.Tensor) => tf.Tensor;
   readonly #scale: number;
 
   constructor(width: number, options: MosaAdapterOptions) {
     super();
-    const { bottleneck, seed, split } = options;
-    const init = kaimingUniform(seed);
-    const experts: SplitLinearOptions = options;
+    const { bottleneck, seed } = options;
     if (options.norm) this.norm = new LayerNorm(width, NORM_EPS);
-    this.down =
-      split === "up-only"
-        ? new Linear(width, bottleneck, { init })
-        : new SplitLinear(width, bottleneck, { ...experts, init });
+    this.down = projection("down", [width, bottleneck], { ...options, init: kaimingUniform(seed) });
     this.dropout = new Dropout(options.dropout);
-    this.up = split === "down-only" ? new Linear(bottleneck, width) : new SplitLinear(bottleneck, width, experts);
+    this.up = projection("up", [bottleneck, width], options);
     this.#activation = activation(options.activation);
     this.#scale = options.scale;
+    if (options.learnsScale) this.scaling = new Parameter([1], Float32Array.of(1));
   }
 
-  /** The sides that are split, down before up. */
-  get splitSides(): SplitLinear[] {
-    return [this.down, this.up].filter((side) => side instanceof SplitLinear);
+  get experts(): Experts[] {
+    return expertsIn(this.down, this.up);
   }
 
   override forward(x: tf.Tensor): tf.Tensor {
     const inner = this.dropout.forward(this.#activation(this.down.forward(this.norm?.forward(x) ?? x)));
-    return this.up.forward(inner, this.#scale);
+    const wide = this.up.forward(inner, this.#scale);
+    return this.scaling ? tf.mul(wide, this.scaling.value()) : wide;
   }
 }

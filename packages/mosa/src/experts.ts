@@ -1,54 +1,63 @@
-// N sparse experts of one projection in their compact form (`mosa.md` §3.7): they start alike and own disjoint entries, so
-// that all of them fit into one tensor, W_e = W0 + (owner == e) * U, with N biases beside it.
+// N experts of one projection, of which a pass of training uses one and evaluation their mean (`mosa.md` §3.1, §3.3). How
+// they are held is each kind's own: sparse ones fit into one tensor (sparseExperts.ts), dense ones do not (denseExperts.ts).
 
-import { draw, type Initializer, isTraining, linear, Module, Parameter } from "@peft/core";
+import { draw, isTraining, linear, Module, type Parameter } from "@peft/core";
 import * as tf from "@tensorflow/tfjs";
-import { ownerMap, type SplitMode } from "./split.js";
+import type { SplitMode } from "./split.js";
 
-export interface SplitLinearOptions {
+/**
+ * How experts become one (§3.6): their mean; `joint-legacy` as the original's option "joint", each entry its owner's, all
+ * divided by N; `owner` as that, but what starts at random keeps its size.
+ */
+export type MergeRule = "mean" | "joint-legacy" | "owner";
+
+export const MERGE_RULES = ["mean", "joint-legacy", "owner"] as const;
+
+export interface ExpertsOptions {
   /** N */
   readonly numExperts: number;
   readonly splitMode: SplitMode;
   /** Of the owner map. */
   readonly seed: number;
-  /** What all experts start with; left out: zeros, of which nothing needs to be kept. */
-  readonly init?: Initializer;
+  /** Whether there are biases. @defaultValue true */
+  readonly bias?: boolean;
+  /** Whether biases are split as weights are, instead of each expert having its own. @defaultValue false */
+  readonly splitBias?: boolean;
+  readonly merge?: MergeRule;
 }
 
-export class SplitLinear extends Module {
-  /** [out, in]: each entry as its owner has it, W0 + U. */
-  readonly weight: Parameter;
-  /** [out, in]: W0, which an expert keeps in the entries that it does not own; absent where it is zero. */
-  readonly initial?: Parameter;
-  /** [out, in], int32: the expert that owns the entry. */
-  readonly owner: Parameter;
-  /**
-   * bias [N, out]: biases are replicated, not split. decay [N], where there is an `initial`: what weight decay has left of
-   * it in each expert, at first 1. It is trained, without a gradient, so that it decays as the owned entries do.
-   */
-  readonly experts: { readonly bias: Parameter; readonly decay?: Parameter };
-  readonly #out: number;
-  readonly #in: number;
+/** What of a parameter an update may touch, from what is known of each expert: [N] in, what broadcasts to the parameter out. */
+export type Spread = (experts: tf.Tensor) => tf.Tensor;
+
+/** Of a parameter: which experts may move, and how many updates each has had. */
+export interface ExpertScope {
+  readonly parameter: Parameter;
+  readonly spread: Spread;
+}
+
+export interface MergedExperts {
+  /** [out, in] */
+  readonly weight: tf.Tensor;
+  /** [out] */
+  readonly bias?: tf.Tensor;
+}
+
+const expertsOfParameter = new WeakMap<Parameter, Experts>();
+
+export abstract class Experts extends Module {
   #chosen: tf.Tensor | undefined;
 
   constructor(
-    inFeatures: number,
-    outFeatures: number,
-    readonly options: SplitLinearOptions,
+    readonly inFeatures: number,
+    readonly outFeatures: number,
+    readonly options: ExpertsOptions,
   ) {
     super();
-    const { numExperts, splitMode: mode, seed, init } = options;
-    const shape = [outFeatures, inFeatures] as const;
-    this.#out = outFeatures;
-    this.#in = inFeatures;
-    this.weight = init ? new Parameter(shape, (name) => init(shape, name)) : Parameter.zeros(shape);
-    // A tensor's first numbers hang on its name: these are to be those of the weight.
-    if (init) this.initial = new Parameter(shape, (name) => init(shape, name.replace(/initial$/, "weight")));
-    this.owner = new Parameter(shape, (name) => ownerMap(shape, { numExperts, mode, seed, name }), { dtype: "int32" });
-    const bias = Parameter.zeros([numExperts, outFeatures]);
-    this.experts = init
-      ? { bias, decay: new Parameter([numExperts], () => new Float32Array(numExperts).fill(1)) }
-      : { bias };
+  }
+
+  /** N */
+  get count(): number {
+    return this.options.numExperts;
   }
 
   /** The site of its draws. */
@@ -58,10 +67,10 @@ export class SplitLinear extends Module {
 
   /** Draws the expert of each pass, all samples and tokens of a pass sharing it: [passes], int32. */
   draw(passes: number): tf.Tensor {
-    return draw(this.site, [passes], { kind: "integers", below: this.options.numExperts });
+    return draw(this.site, [passes], { kind: "integers", below: this.count });
   }
 
-  /** Runs the body with these experts, [passes], instead of one drawn. */
+  /** Runs the body with these experts, [passes], instead of one drawn; in evaluation instead of all merged. */
   withExperts<T>(experts: tf.Tensor, body: () => T): T {
     this.#chosen = experts;
     try {
@@ -71,6 +80,19 @@ export class SplitLinear extends Module {
     }
   }
 
+  /** W_e of each pass, [passes, out, in], made where it is used. */
+  protected abstract weights(experts: tf.Tensor): tf.Tensor;
+  /** b_e of each pass, [passes, out]. */
+  protected abstract biases(experts: tf.Tensor): tf.Tensor | undefined;
+  /** All experts as one, by the rule of its options. Inside a compiled or eager function. */
+  abstract merged(): MergedExperts;
+  /** Of every parameter that is trained. */
+  abstract scopes(): ExpertScope[];
+  /** Parameters that stay as they are. */
+  abstract get fixed(): Parameter[];
+  /** Of them those that hold an owner, which fits a byte. */
+  abstract get owners(): Parameter[];
+
   /**
    * In training an expert for each pass, else all of them merged.
    *
@@ -79,66 +101,32 @@ export class SplitLinear extends Module {
    * @returns [passes * batch, ..., out]
    */
   override forward(x: tf.Tensor, scale = 1): tf.Tensor {
-    if (isTraining()) return this.#forward(x, this.#chosen ?? this.draw(1), scale);
-    const { weight, bias } = mergedExperts({ ...this, ...this.experts });
+    const experts = this.#chosen ?? (isTraining() ? this.draw(1) : undefined);
+    if (experts) return this.#forward(x, experts, scale);
+    const { weight, bias } = this.merged();
     return linear(x, weight, bias, scale);
   }
 
   #forward(x: tf.Tensor, experts: tf.Tensor, scale: number): tf.Tensor {
     const passes = experts.shape[0]!;
     const scaled = (tensor: tf.Tensor): tf.Tensor => (scale === 1 ? tensor : tf.mul(tensor, scale));
-    const rows = tf.reshape(x, [passes, x.size / passes / this.#in, this.#in]);
-    const bias = tf.matMul(oneHot(experts, this.options.numExperts), this.experts.bias.value() as tf.Tensor2D);
-    const y = tf.add(
-      tf.matMul(rows, scaled(this.#weights(experts)), false, true),
-      tf.reshape(scaled(bias), [passes, 1, this.#out]),
-    );
-    return tf.reshape(y, [...x.shape.slice(0, -1), this.#out]);
+    const rows = tf.reshape(x, [passes, x.size / passes / this.inFeatures, this.inFeatures]);
+    const bias = this.biases(experts);
+    const product = tf.matMul(rows, scaled(this.weights(experts)), false, true);
+    const y = bias ? tf.add(product, tf.reshape(scaled(bias), [passes, 1, this.outFeatures])) : product;
+    return tf.reshape(y, [...x.shape.slice(0, -1), this.outFeatures]);
   }
 
-  /** W_e of each pass, [passes, out, in], made where it is used. */
-  #weights(experts: tf.Tensor): tf.Tensor {
-    const passes = experts.shape[0]!;
-    const own = tf.cast(tf.equal(this.owner.value(), tf.reshape(experts, [passes, 1, 1])), "float32");
-    const trained = tf.mul(own, this.weight.value());
-    if (!this.initial || !this.experts.decay) return trained;
-    const kept = tf.customGrad((decay) => ({
-      value: tf.matMul(oneHot(experts, this.options.numExperts), tf.reshape(decay as tf.Tensor, [-1, 1])),
-      gradFunc: () => tf.zeros(this.experts.decay!.shape as [number]),
-    }))(this.experts.decay.value());
-    const common = tf.mul(this.initial.value(), tf.reshape(kept, [passes, 1, 1]));
-    return tf.add(trained, tf.mul(tf.sub(1, own), common));
+  /** Makes it known as what a parameter belongs to. */
+  protected own(parameters: readonly Parameter[]): void {
+    for (const parameter of parameters) expertsOfParameter.set(parameter, this);
   }
 }
 
-/** The tensors of a split side. */
-export interface ExpertParameters {
-  /** [out, in] */
-  readonly weight: Parameter;
-  /** [out, in] */
-  readonly owner: Parameter;
-  /** [out, in]; absent where it is zero */
-  readonly initial?: Parameter;
-  /** [N, out] */
-  readonly bias: Parameter;
-  /** [N], where there is an `initial` */
-  readonly decay?: Parameter;
-}
-
-/**
- * The mean of all experts (§3.6): weight [out, in], bias [out]. An up side becomes U / N: the expectation over the draws of
- * what is trained. Inside a compiled or eager function.
- */
-export function mergedExperts({ weight, owner, initial, bias, decay }: ExpertParameters): {
-  weight: tf.Tensor;
-  bias: tf.Tensor;
-} {
-  const mean = { weight: tf.mul(weight.value(), 1 / bias.shape[0]!), bias: tf.mean(bias.value(), 0) };
-  if (!initial || !decay) return mean;
-  // Of an entry, all experts but its owner have the initial weight.
-  const others = tf.sub(tf.sum(decay.value()), tf.gather(decay.value(), owner.value() as tf.Tensor2D));
-  const rest = tf.mul(tf.mul(others, initial.value()), 1 / bias.shape[0]!);
-  return { weight: tf.add(mean.weight, rest), bias: mean.bias };
+/** The experts that parameters belong to, by the path of the side; as many as there are. */
+export function expertsAmong(parameters: ReadonlyMap<string, Parameter>): Map<string, Experts> {
+  const found = [...parameters.values()].flatMap((parameter) => expertsOfParameter.get(parameter) ?? []);
+  return new Map(found.map((experts) => [experts.path, experts]));
 }
 
 /** [passes] to [passes, n]: 1 at the expert, else 0. */
@@ -149,4 +137,11 @@ export function oneHot(experts: tf.Tensor, n: number): tf.Tensor2D {
     "int32",
   );
   return tf.cast(tf.equal(tf.reshape(experts, [-1, 1]), all), "float32") as tf.Tensor2D;
+}
+
+/** Rows of a tensor [N, ...], one for each pass, with a gradient into the rows: [passes, ...]. */
+export function rowsOf(tensor: tf.Tensor, experts: tf.Tensor): tf.Tensor {
+  const [n, ...rest] = tensor.shape as [number, ...number[]];
+  const rows = tf.matMul(oneHot(experts, n), tf.reshape(tensor, [n, -1]));
+  return tf.reshape(rows, [experts.shape[0]!, ...rest]);
 }

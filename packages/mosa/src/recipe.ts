@@ -1,8 +1,14 @@
-// How the paper trains (`mosa.md` §6), top to bottom: host, pictures, batch, optimizer, learning rate; and what differs from
-// data set to data set.
+// How the paper trains (`mosa.md` §6), top to bottom: host, batch, optimizer, learning rate. What differs from data set to
+// data set is in presets.ts, its pictures in pictures.ts.
 
-import { adamWLegacy, noDecay, type TrainerOptions, type ViTLoadingOptions } from "@peft/core";
-import type { MosaFields } from "./config.js";
+import {
+  adamWLegacy,
+  noDecay,
+  type SwinForImageClassificationOptions,
+  type TrainerOptions,
+  type ViTLoadingOptions,
+} from "@peft/core";
+import { MOSA_PRESETS } from "./presets.js";
 
 /** The host as the paper has it: dropout stays live in the frozen backbone while adapters train. */
 export const MOSA_HOST: Required<Pick<ViTLoadingOptions, "dropout" | "layerNormEps" | "positionResize">> = {
@@ -11,8 +17,11 @@ export const MOSA_HOST: Required<Pick<ViTLoadingOptions, "dropout" | "layerNormE
   positionResize: "bilinear",
 };
 
-// Pictures: short side to 256, a random crop of 224 and a flip in training, the centre in tests, and ImageNet's mean and
-// deviation (`IMAGENET_NORMALIZATION`), not the [-1, 1] of these checkpoints' own processor.
+/** The Swin transformer as the paper has it: no dropout, but branches left out at up to 0.5 while adapters train. */
+export const MOSA_SWIN_HOST: Required<Pick<SwinForImageClassificationOptions, "dropout" | "dropPathOn">> = {
+  dropout: { hidden: 0, attention: 0, path: 0.5 },
+  dropPathOn: "both",
+};
 
 /** Examples in a batch; the last, smaller one is not dropped. */
 export const BATCH_SIZE = 128;
@@ -27,8 +36,8 @@ const WARMUP = 0.1;
  * epochs, no clipping, seed 3407.
  *
  * ```ts
- * const { learningRate, ...fields } = MOSA_PRESETS.cub200;
- * const model = getPeftModel(host, new MosaConfig({ ...fields, headInit: "kaiming" }));
+ * const { learningRate, adapter } = MOSA_PRESETS.cub200;
+ * const model = getPeftModel(host, new MosaConfig({ ...adapter, headInit: "kaiming" }));
  * const trainer = new Trainer(model, mosaRecipe({ train, validation, learningRate }));
  * ```
  *
@@ -53,35 +62,3 @@ export function mosaRecipe(overrides: Partial<TrainerOptions> & Pick<TrainerOpti
     epochs,
   };
 }
-
-/** What the published scripts set for a data set. */
-export type MosaPreset = Pick<MosaFields, "numExperts" | "split" | "bottleneck" | "deepReg"> & {
-  readonly learningRate: number;
-};
-
-type PresetName =
-  | "cub200"
-  | "nabirds"
-  | "flowers102"
-  | "stanfordDogs"
-  | "stanfordCars"
-  | "fgvcMultiTask"
-  | "cifar100"
-  | "food101"
-  | "fgvcAircraft"
-  | "vtab1k";
-
-const usual = { numExperts: 4, split: "up-only", bottleneck: 64, deepReg: false } as const;
-
-export const MOSA_PRESETS: Readonly<Record<PresetName, MosaPreset>> = {
-  cub200: { ...usual, learningRate: 1e-3 },
-  nabirds: { ...usual, learningRate: 5e-4 },
-  flowers102: { ...usual, learningRate: 5e-3 },
-  stanfordDogs: { ...usual, learningRate: 5e-4 },
-  stanfordCars: { ...usual, learningRate: 5e-3, numExperts: 2, split: "down-only", deepReg: true },
-  fgvcMultiTask: { ...usual, learningRate: 5e-4, numExperts: 2, split: "both" },
-  cifar100: { ...usual, learningRate: 5e-4 },
-  food101: { ...usual, learningRate: 5e-4 },
-  fgvcAircraft: { ...usual, learningRate: 5e-3 },
-  vtab1k: { ...usual, learningRate: 5e-3, bottleneck: 16 },
-};

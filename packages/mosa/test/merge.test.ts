@@ -10,14 +10,14 @@ import {
   nameModules,
   PeftModel,
   RESIDUAL_STYLES,
+  type ResidualStyle,
   useEngine,
 } from "@peft/core";
 import { goldenArray, relativeError } from "@peft/core/testing";
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, it } from "vitest";
-import { mergedExperts } from "../src/experts.js";
 import { MosaAdapter, MosaConfig, mergeExperts, SplitLinear } from "../src/index.js";
-import { logitsOf, moved, readAll, tinyHost, train } from "./tiny.js";
+import { logitsOf, moved, readAll, tinyHost, tinySwin, train } from "./tiny.js";
 
 const numbers = async (tensor: tf.Tensor): Promise<Float32Array> => {
   const data = (await tensor.data()).slice() as Float32Array;
@@ -25,13 +25,15 @@ const numbers = async (tensor: tf.Tensor): Promise<Float32Array> => {
   return data;
 };
 
+const hostOf = (style: ResidualStyle) => (style === "swin" ? tinySwin() : tinyHost());
+
 /** A side whose every number differs from its neighbours. */
 async function filled(split: "up" | "down", numExperts: number): Promise<SplitLinear> {
   const init = split === "down" ? () => goldenArray(5, 6 * 5, 0.5) : undefined;
   const side = new SplitLinear(5, 6, { numExperts, splitMode: "all", seed: 0, init });
   nameModules(side, "side");
   side.weight.adopt(goldenArray(1, 30, 0.5));
-  side.experts.bias.adopt(goldenArray(2, 6 * numExperts, 0.5));
+  side.experts.bias!.adopt(goldenArray(2, 6 * numExperts, 0.5));
   return side;
 }
 
@@ -51,12 +53,13 @@ describe.each(["compiled", "eager"] as const)("merged experts, %s", (engine) => 
       split: "up-only",
       numExperts: N,
       splitMode: "all",
+      sparse: true,
       seed: 0,
     });
     nameModules(adapter, "block.mosa");
     const up = adapter.up as SplitLinear;
     up.weight.adopt(goldenArray(3, 24, 1));
-    up.experts.bias.adopt(goldenArray(4, 8 * N, 1));
+    up.experts.bias!.adopt(goldenArray(4, 8 * N, 1));
     const x = { data: goldenArray(6, 2 * 5 * 8, 1), shape: [2, 5, 8], dtype: "float32" as const };
     const run = compile((input) => {
       const of = (e: number) =>
@@ -74,11 +77,11 @@ describe.each(["compiled", "eager"] as const)("merged experts, %s", (engine) => 
       const side = await filled(split, 5);
       const initial = side.initial ? await side.initial.read() : new Float32Array(30);
       side.weight.adopt(Float32Array.from(initial, (w0) => w0 + 1));
-      side.experts.bias.adopt(new Float32Array(30));
-      const merged = await compile(() => mergedExperts({ ...side, ...side.experts }))();
-      const weight = await numbers(merged.weight);
+      side.experts.bias!.adopt(new Float32Array(30));
+      const merged = await compile(() => ({ ...side.merged() }) as Record<string, tf.Tensor>)();
+      const weight = await numbers(merged.weight!);
       for (const [j, w0] of initial.entries()) expect(Math.abs(weight[j]! - (w0 + 1 / 5))).toBeLessThan(1e-6);
-      expect(Array.from(await numbers(merged.bias))).toEqual([0, 0, 0, 0, 0, 0]);
+      expect(Array.from(await numbers(merged.bias!))).toEqual([0, 0, 0, 0, 0, 0]);
     }
   });
 
@@ -139,10 +142,10 @@ describe.each(["compiled", "eager"] as const)("merged experts, %s", (engine) => 
   });
 
   it.each(RESIDUAL_STYLES)("of one expert alone are the plain %s adapter, in the same places", async (style) => {
-    const model = await moved(new MosaConfig({ bottleneck: 4, numExperts: 1, style }));
+    const model = await moved(new MosaConfig({ bottleneck: 4, numExperts: 1, style }), { host: hostOf(style) });
     const logits = await logitsOf(model);
     const { activation, scale } = new MosaConfig({ style }).adapterOptions();
-    const plain = getPeftModel(tinyHost(), new BottleneckConfig({ bottleneck: 4, style, activation, scale }));
+    const plain = getPeftModel(hostOf(style), new BottleneckConfig({ bottleneck: 4, style, activation, scale }));
     const source = model.adapterParameters();
     for (const [key, parameter] of plain.adapterParameters()) {
       const mosaKey = key.replace(".bottleneck.", ".mosa.");

@@ -2,10 +2,9 @@ import { fileURLToPath } from "node:url";
 import { useEngine } from "@peft/core";
 import { BOUNDS, expectClose, gradientFloor } from "@peft/core/testing";
 import { beforeAll, describe, expect, it } from "vitest";
-import { type Comparison, replay } from "../src/testing/index.js";
+import { CASES, type Comparison, replay } from "../src/testing/index.js";
 
 const FIXTURES = fileURLToPath(new URL("../../../fixtures/mosa/", import.meta.url));
-const CASES = ["adaptformer-up-4", "adaptformer-up-4-trained", "adaptformer-down-2", "adaptformer-both-2"];
 
 const BOUND: Record<Comparison["kind"], number> = {
   loss: BOUNDS.outputs,

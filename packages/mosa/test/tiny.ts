@@ -5,11 +5,14 @@ import {
   type BatchSource,
   getPeftModel,
   type HostArray,
+  type HostModel,
   type Parameter,
   type ParameterData,
   type PeftConfig,
   type PeftModel,
+  parseSwinConfig,
   parseViTConfig,
+  SwinForImageClassification,
   Trainer,
   type TrainerOptions,
   ViTForImageClassification,
@@ -68,10 +71,7 @@ export async function train(model: PeftModel, options: Partial<TrainerOptions> =
 }
 
 /** A model whose trained parameters are away from where they start, so that nothing is zero. */
-export async function moved(
-  given: PeftConfig,
-  options: { host?: ViTForImageClassification; seed?: number } = {},
-): Promise<PeftModel> {
+export async function moved(given: PeftConfig, options: { host?: HostModel; seed?: number } = {}): Promise<PeftModel> {
   const { host = tinyHost(), seed } = options;
   const model = getPeftModel(host, given, { seed });
   for (const [i, parameter] of [...model.trainableParameters().values()].entries()) {
@@ -87,9 +87,21 @@ export async function readAll(parameters: ReadonlyMap<string, Parameter>): Promi
   return numbers;
 }
 
-export async function logitsOf(model: PeftModel | ViTForImageClassification): Promise<Float32Array> {
+export async function logitsOf(model: HostModel): Promise<Float32Array> {
   const { logits } = await model({ pixelValues: inputs.pixelValues });
   const data = (await logits.data()).slice() as Float32Array;
   logits.dispose();
   return data;
+}
+
+/** Widths of the blocks of `tinySwin`. */
+export const SWIN_WIDTHS: readonly number[] = [8, 8, 16, 16];
+
+/** A Swin transformer of two stages, which leaves out branches at `path`. */
+export function tinySwin({ path = 0 }: { path?: number } = {}): SwinForImageClassification {
+  const json = { embed_dim: 8, depths: [2, 2], num_heads: [2, 2], window_size: 2, patch_size: 4, image_size: 16 };
+  const names = { id2label: { 0: "a", 1: "b", 2: "c" }, drop_path_rate: path };
+  const host = new SwinForImageClassification(parseSwinConfig({ ...json, ...names }, "test"));
+  fillGolden(host.parameters());
+  return host;
 }

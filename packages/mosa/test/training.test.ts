@@ -208,7 +208,7 @@ describe.each(["compiled", "eager"] as const)("training, %s", (engine) => {
     const x = { data: goldenArray(1, rows * r, 1), shape: [rows, r], dtype: "float32" as const };
     const y = { data: goldenArray(2, rows * width, 1), shape: [rows, width], dtype: "float32" as const };
     const compact = compile((input, target, expert) => {
-      const trained = [side.weight, side.experts.bias];
+      const trained = [side.weight, side.experts.bias!];
       const found = gradients(
         () =>
           inTraining(() => side.withExperts(expert!, () => tf.losses.meanSquaredError(target!, side.forward(input!)))),
@@ -238,7 +238,7 @@ describe.each(["compiled", "eager"] as const)("training, %s", (engine) => {
       (await compact(x, y, { data: Int32Array.of(e), shape: [1], dtype: "int32" })).dispose();
       (await whole[e]!(x, y)).dispose();
     }
-    const [union, biases] = [await side.weight.read(), await side.experts.bias.read()];
+    const [union, biases] = [await side.weight.read(), await side.experts.bias!.read()];
     for (const [e, { weight, bias }] of copies.entries()) {
       const ours = Array.from(union, (u, j) => (owner[j] === e ? u : 0));
       expect(relativeError(ours, await weight.read(), 1), `weight of ${e}`).toBeLessThan(1e-6);

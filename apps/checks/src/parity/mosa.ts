@@ -1,11 +1,9 @@
 // MoSA against the paper's repository (fixtures/mosa): ten steps with its owner maps and draws, and the merged experts.
 import { join } from "node:path";
 import { gradientFloor, tensorErrors } from "@peft/core/testing";
-import { type Comparison, replay } from "@peft/mosa/testing";
+import { CASES, type Comparison, replay } from "@peft/mosa/testing";
 import { onBothEngines } from "./engines.js";
 import { type Row, type RowKind, row } from "./rows.js";
-
-const CASES = ["adaptformer-up-4", "adaptformer-up-4-trained", "adaptformer-down-2", "adaptformer-both-2"];
 
 const KINDS: Readonly<Record<Comparison["kind"], RowKind>> = {
   loss: "output",

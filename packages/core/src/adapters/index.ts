@@ -28,6 +28,7 @@ export { ConvLora } from "./lora/conv.js";
 export { EmbeddingLora } from "./lora/embedding.js";
 export { type LoraInit, LoraLayer, type LoraLayerOptions } from "./lora/layer.js";
 export { LinearLora } from "./lora/linear.js";
+export { MergeableParameter, type Merges, mergeAll, unmergeAll } from "./mergeable.js";
 export type { Attachment, StepContext, TrainingHooks, UpdateScope } from "./method.js";
 export { type LoadAdapterOptions, PeftModel, type SavePretrainedOptions } from "./peftModel.js";
 export { type MethodClass, registerMethod } from "./registry.js";

@@ -4,21 +4,22 @@
 import * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../errors.js";
 import type { HostModel } from "../models/index.js";
-import { type Layer, Residual, type Slot, slots } from "../nn/index.js";
+import { Branch, type Layer, Residual, type Slot, slots } from "../nn/index.js";
 import { type Part, unwrap, wrap } from "./wrap.js";
 
 /**
  * With a block's residual stream h (after attention), attention's output a and feed-forward output f:
  * `adaptformer` y = h + f + A(h) (Chen et al. 2022); `pfeiffer` y = h + f + A(f) (Pfeiffer et al. 2021);
- * `houlsby` h = (x + a) + A1(x + a), y = (h + f) + A2(h + f) (Houlsby et al. 2019).
+ * `houlsby` h = (x + a) + A1(x + a), y = (h + f) + A2(h + f) (Houlsby et al. 2019);
+ * `swin` y = h + dropPath(f + A(u)), u = LN2(h) what the feed-forward layers work on (MoSA's Swin; hosts with an `ffn_branch`).
  */
-export type ResidualStyle = "adaptformer" | "pfeiffer" | "houlsby";
+export type ResidualStyle = "adaptformer" | "pfeiffer" | "houlsby" | "swin";
 
 /** The sums of a block, by what their branch is. */
 export const RESIDUAL_SIDES = ["attention", "cross_attention", "ffn"] as const;
 export type ResidualSide = (typeof RESIDUAL_SIDES)[number];
 
-export const RESIDUAL_STYLES = ["adaptformer", "pfeiffer", "houlsby"] as const;
+export const RESIDUAL_STYLES = ["adaptformer", "pfeiffer", "houlsby", "swin"] as const;
 
 /** One place of an adapter. */
 export interface ResidualPlace {
@@ -32,12 +33,14 @@ export interface ResidualPlace {
   readonly width: number;
 }
 
-/** The hosts' names of the sums, and what comes before them in the names of a block's several adapters. */
+/** The hosts' names of the sums. */
 const SUMS: Readonly<Record<ResidualSide, string>> = {
   attention: "attention_residual",
   cross_attention: "cross_attention_residual",
   ffn: "ffn_residual",
 };
+/** The only branch with a place of its own. */
+const BRANCHES: Readonly<Partial<Record<ResidualSide, string>>> = { ffn: "ffn_branch" };
 
 export interface ResidualChoice {
   /** Which sums have an adapter. @defaultValue for houlsby those of attention and feed-forward layers, else the latter's */
@@ -59,19 +62,20 @@ export function attachToResiduals<A extends Layer>(
   { sides = style === "houlsby" ? ["attention", "ffn"] : ["ffn"], leaveOut = [] }: ResidualChoice = {},
 ): { place: ResidualPlace; adapter: A; part: Part }[] {
   const isNamed = sides.length > 1 || sides[0] !== "ffn";
+  const [Kind, children] = style === "swin" ? [Branch, BRANCHES] : [Residual, SUMS];
   const found = [...slots(host).values()].flatMap((slot) => {
-    const side = sides.find((name) => slot.path.endsWith(`.${SUMS[name]}`));
+    const side = sides.find((name) => slot.path.endsWith(`.${children[name]}`));
     const module = side && unwrap(slot.get() as Layer);
-    if (!side || !(module instanceof Residual)) return [];
-    const block = slot.path.slice(0, -SUMS[side].length - 1);
+    if (!side || !(module instanceof Kind)) return [];
+    const block = slot.path.slice(0, slot.path.lastIndexOf("."));
     if (leaveOut.includes(Number(block.match(/\d+/)?.[0]))) return [];
     const place = { block, path: slot.path, side: isNamed ? side : undefined, width: module.width };
     return [{ slot, place, adapter: make(place) }];
   });
   if (found.length === 0) {
-    const names = sides.map((side) => SUMS[side]).join(", ");
-    throw new PeftError("TARGET_UNSUPPORTED", "the model has no residual sums where a bottleneck adapter could go", {
-      hint: `its blocks need children of the type Residual named ${names}`,
+    const names = sides.map((side) => children[side] ?? side).join(", ");
+    throw new PeftError("TARGET_UNSUPPORTED", `the model has no place where a ${style} adapter could go`, {
+      hint: `its blocks need children of the type ${Kind.name} named ${names}`,
     });
   }
   return found.map(({ slot, place, adapter }) => ({ place, adapter, part: attachAt(slot, style, adapter) }));
@@ -80,7 +84,7 @@ export function attachToResiduals<A extends Layer>(
 function attachAt(slot: Slot, style: ResidualStyle, adapter: Layer): Part {
   return wrap(slot, (forward, skip, branch) => {
     const sum = forward(skip!, branch!);
-    const input = style === "adaptformer" ? skip! : style === "pfeiffer" ? branch! : sum;
+    const input = style === "pfeiffer" ? branch! : style === "houlsby" ? sum : skip!;
     return tf.add(sum, adapter.forward(input));
   });
 }

@@ -2,6 +2,7 @@
 
 export { type ActivationName, activation } from "./activation.js";
 export { BatchNorm, type BatchNormLayerOptions } from "./batchNorm.js";
+export { Branch } from "./branch.js";
 export { Conv2d, type Conv2dOptions } from "./conv2d.js";
 export { ConvTranspose2d, type ConvTranspose2dOptions } from "./convTranspose2d.js";
 export { Dropout } from "./dropout.js";

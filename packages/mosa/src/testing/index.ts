@@ -3,4 +3,4 @@
 // Makes MoSA known to the loading of files.
 import "../index.js";
 
-export { type Comparison, replay } from "./replay.js";
+export { CASES, type Comparison, replay } from "./replay.js";

@@ -11,14 +11,29 @@ import {
   type HostModel,
   type ParameterData,
   PeftModel,
+  SwinForImageClassification,
   Trainer,
   ViTForImageClassification,
 } from "@peft/core";
 import { type Fixture, type Numbers, readAll, readFixture } from "@peft/core/testing";
 import { MosaConfig, type MosaFields } from "../config.js";
-import { mergeExperts } from "../merge.js";
+import type { MergeRule } from "../experts.js";
+import { mergeExperts, mosaKeyOf } from "../merge.js";
 import { mosaRecipe } from "../recipe.js";
 import { probe } from "./probe.js";
+
+/** The fixtures' names: the place of the adapters, the split side, N. */
+export const CASES: readonly string[] = [
+  "adaptformer-up-4",
+  "adaptformer-up-4-trained",
+  "adaptformer-down-2",
+  "adaptformer-both-2",
+  ...["pfeiffer", "houlsby", "swin", "lora"].flatMap((style) => [
+    `${style}-up-4`,
+    `${style}-down-2`,
+    `${style}-both-2`,
+  ]),
+];
 
 /** One quantity, ours and the original's, tensor by tensor. */
 export interface Comparison {
@@ -28,11 +43,15 @@ export interface Comparison {
   readonly reference: ReadonlyMap<string, Numbers>;
 }
 
-interface Info extends Pick<MosaFields, "numExperts" | "bottleneck" | "scale" | "dropout" | "addWeight" | "regWeight"> {
+interface Info
+  extends Pick<
+    MosaFields,
+    "style" | "split" | "numExperts" | "bottleneck" | "scale" | "dropout" | "activation" | "addWeight" | "regWeight"
+  > {
   readonly host: string;
   readonly layerNormEps: number;
-  readonly split: MosaFields["split"];
-  readonly activation: MosaFields["activation"];
+  /** Of the draws. */
+  readonly places: readonly string[];
   readonly steps: readonly { learningRate: number; loss: number }[];
   readonly gradientSteps: readonly number[];
   readonly optimizer: { learningRate: number; schedule: { warmupEpochs: number; epochs: number } };
@@ -50,13 +69,15 @@ const PREFIX = "base_model.model.";
 export async function replay(folder: string, name: string): Promise<Comparison[]> {
   const fixture = readFixture<Info>(folder, name);
   const { info } = fixture;
-  const { layerNormEps } = info;
-  const host = await ViTForImageClassification.fromPretrained(join(folder, info.host), { layerNormEps });
+  const host = await hostOf(folder, info);
   const model = await adapted(host, fixture);
+  const joint = getPeftModel(await hostOf(folder, info), configOf(info, "joint-legacy"));
   const trained = model.trainableParameters();
   const batches = draws(model, fixture);
   const start = await readAll(trained);
   const mergedStart = await mergedNumbers(model);
+  await copyNumbers(model, joint);
+  const jointStart = await mergedNumbers(joint);
   const expertsStart = await expertWeights(model, info);
 
   const losses: number[] = [];
@@ -113,20 +134,43 @@ export async function replay(folder: string, name: string): Promise<Comparison[]
       ours: difference(await expertWeights(model, info), expertsStart),
       reference: new Map([...fixture.group("official.delta")].filter(([name]) => expertsStart.has(name))),
     },
-    await evaluated("logits in evaluation", model, fixture),
-    await merged(model, mergedStart, fixture),
-    await evaluated("logits of the merged adapter", model, fixture),
+    await evaluated("logits in evaluation", model, fixture, "add"),
+  );
+  await copyNumbers(model, joint);
+  compared.push(
+    await merged("merged experts, from the start on", model, mergedStart, fixture, "add"),
+    await evaluated("logits of the merged adapter", model, fixture, "add"),
+    await merged("experts merged by joint, from the start on", joint, jointStart, fixture, "joint"),
+    await evaluated("logits of experts merged by joint", joint, fixture, "joint"),
   );
   model.dispose();
+  joint.dispose();
   return compared;
+}
+
+function hostOf(folder: string, { host, style, layerNormEps }: Info): Promise<HostModel> {
+  const path = join(folder, host);
+  return style === "swin"
+    ? SwinForImageClassification.fromPretrained(path)
+    : ViTForImageClassification.fromPretrained(path, { layerNormEps });
+}
+
+function configOf(info: Info, merge: MergeRule): MosaConfig {
+  const { style, numExperts, bottleneck, split, scale, dropout, activation, addWeight, regWeight } = info;
+  const common = { style, numExperts, bottleneck, split, scale, dropout, addWeight, regWeight, merge };
+  return new MosaConfig({ ...common, ...(activation && { activation }) });
+}
+
+async function copyNumbers(from: PeftModel, to: PeftModel): Promise<void> {
+  for (const [key, parameter] of to.adapterParameters()) {
+    parameter.adopt((await from.adapterParameters().get(key)!.read()).slice());
+  }
 }
 
 /** The fixture's start values and owner maps on a host, by the way of an adapter's file. */
 async function adapted(host: HostModel, fixture: Fixture<Info>): Promise<PeftModel> {
   const { info, tensors } = fixture;
-  const { numExperts, bottleneck, split, scale, dropout, activation, addWeight, regWeight } = info;
-  const config = new MosaConfig({ numExperts, bottleneck, split, scale, dropout, activation, addWeight, regWeight });
-  const model = getPeftModel(host, config);
+  const model = getPeftModel(host, configOf(info, "mean"));
   const starts = byKey(fixture, "start");
   for (const [key, parameter] of model.adapterParameters()) {
     const owner = tensors.get(PREFIX + key);
@@ -148,15 +192,16 @@ async function adapted(host: HostModel, fixture: Fixture<Info>): Promise<PeftMod
 /** Each step's batch, with the experts of each pass under the sites that they are drawn from. */
 function draws(model: PeftModel, fixture: Fixture<Info>): Batch[] {
   const { data, shape } = fixture.input("draws");
-  const [steps, passes, blocks] = shape as [number, number, number];
+  const [steps, passes, places] = shape as [number, number, number];
   const examples = { pixelValues: fixture.input("pixels"), labels: fixture.input("labels") };
   return Array.from({ length: steps }, (_, step) => {
     const experts: Record<string, HostArray> = {};
     for (const key of model.adapterParameters().keys()) {
-      const found = /layer\.(\d+)\..*\.(down|up)\.owner$/.exec(key);
+      const found = /^(.*)\.(down|up)\.owner$/.exec(key);
       if (!found) continue;
+      const place = fixture.info.places.indexOf(found[1]!);
       const at = (pass: number): number =>
-        data[((step * passes + pass) * blocks + Number(found[1])) * 2 + (found[2] === "up" ? 1 : 0)]!;
+        data[((step * passes + pass) * places + place) * 2 + (found[2] === "up" ? 1 : 0)]!;
       const drawn = Int32Array.from({ length: passes }, (_, pass) => at(pass));
       experts[key.replace(/owner$/, "experts")] = { data: drawn, shape: [passes], dtype: "int32" };
     }
@@ -202,29 +247,37 @@ async function mergedNumbers(model: PeftModel): Promise<Map<string, ParameterDat
 
 /** Merges for good, and compares the way that merged tensors went since the start. */
 async function merged(
+  name: string,
   model: PeftModel,
   start: ReadonlyMap<string, ParameterData>,
   fixture: Fixture<Info>,
+  rule: "add" | "joint",
 ): Promise<Comparison> {
   await mergeExperts(model);
   const end = difference(await readAll(model.adapterParameters("merged")), start);
   model.deleteAdapter("default");
   model.setAdapter("merged");
-  const wanted = [...byKey(fixture, "merged.add")].filter(([key]) => key !== "logits");
-  const reference = new Map(wanted.map(([key, data]) => [key.replace(".mosa.", ".bottleneck."), data]));
+  const wanted = byKey(fixture, `merged.${rule}`);
+  const keys = [...end.keys()].filter((key) => wanted.has(mosaKeyOf(key)));
+  const reference = new Map(keys.map((key) => [key, wanted.get(mosaKeyOf(key))!]));
   return {
-    name: "merged experts, from the start on",
+    name,
     kind: "steps",
-    ours: new Map([...reference.keys()].map((key) => [key, end.get(key)!])),
+    ours: new Map(keys.map((key) => [key, end.get(key)!])),
     reference: difference(reference, start),
   };
 }
 
-async function evaluated(name: string, model: PeftModel, fixture: Fixture<Info>): Promise<Comparison> {
+async function evaluated(
+  name: string,
+  model: PeftModel,
+  fixture: Fixture<Info>,
+  rule: "add" | "joint",
+): Promise<Comparison> {
   const { logits } = await model({ pixelValues: fixture.input("pixels") });
   const ours = (await logits.data()).slice() as Float32Array;
   logits.dispose();
-  return one(name, "output", ours, fixture.group("merged.add").get("logits")!);
+  return one(name, "output", ours, fixture.group(`merged.${rule}`).get("logits")!);
 }
 
 function one(name: string, kind: Comparison["kind"], ours: Numbers, reference: Numbers): Comparison {

@@ -40,13 +40,13 @@ export interface BottleneckFields extends CommonFields {
   sides?: readonly ResidualSide[];
   /** Numbers of blocks without an adapter. @defaultValue none */
   leaveOut?: readonly number[];
-  /** What an adapter's output is multiplied by; "learned": a number that is trained. @defaultValue 0.1 for adaptformer, else 1 */
+  /** What an adapter's output is multiplied by; "learned": a number that is trained. @defaultValue 0.1 for adaptformer and swin, else 1 */
   scale?: number | "learned";
-  /** Whether its input is normalised first, AdapterHub's ln_before. @defaultValue false for houlsby, else true */
+  /** Whether its input is normalised first, AdapterHub's ln_before. @defaultValue true for adaptformer and pfeiffer, else false */
   norm?: boolean;
   /** "mam_adapter" changes nothing at first, "bert" is random. @defaultValue "mam_adapter" */
   initWeights: BottleneckInit;
-  /** Dropout inside. @defaultValue 0.1 for adaptformer, else 0 */
+  /** Dropout inside. @defaultValue 0.1 for adaptformer and swin, else 0 */
   dropout?: number;
   /** @defaultValue "silu" for houlsby, else "relu" */
   activation?: ActivationName;
@@ -68,13 +68,14 @@ const Schema = v.strictObject({
   ...commonEntries,
 });
 
-/** What a style is where the config says nothing else. Houlsby's adapters stand behind a sum and have no norm. */
+/** What a style is where the config says nothing else. Houlsby's adapters stand behind a sum and have no norm; Swin's input has one. */
 export const STYLE_DEFAULTS: Readonly<
   Record<ResidualStyle, Pick<BottleneckOptions, "scale" | "dropout" | "activation" | "norm">>
 > = {
   adaptformer: { scale: 0.1, dropout: 0.1, activation: "relu", norm: true },
   pfeiffer: { scale: 1, dropout: 0, activation: "relu", norm: true },
   houlsby: { scale: 1, dropout: 0, activation: "silu", norm: false },
+  swin: { scale: 0.1, dropout: 0.1, activation: "relu", norm: false },
 };
 
 export interface BottleneckConfig extends Readonly<BottleneckFields> {}

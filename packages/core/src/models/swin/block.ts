@@ -5,6 +5,7 @@ import { checkpoint, Parameter } from "../../engine/index.js";
 import { PeftError } from "../../errors.js";
 import {
   activation,
+  Branch,
   Dropout,
   type Initializer,
   type Layer,
@@ -78,6 +79,8 @@ export class SwinBlock extends Module {
   readonly layernorm_after: Layer;
   readonly intermediate: { readonly dense: Layer };
   readonly output: { readonly dense: Layer; readonly dropout: Layer; readonly drop_path: Layer };
+  /** The feed-forward layers from their normalised input on, inside of stochastic depth: where MoSA's adapters stand. */
+  readonly ffn_branch: Branch;
   /** The sum after the feed-forward layers: where adapters beside or behind them are attached. */
   readonly ffn_residual: Residual;
   readonly #side: number;
@@ -109,6 +112,7 @@ export class SwinBlock extends Module {
       dropout: new Dropout(dropout.hidden),
       drop_path: new DropPath(config.dropPathOn === "both" ? dropPath : 0),
     };
+    this.ffn_branch = new Branch(width);
     this.ffn_residual = new Residual(width);
   }
 
@@ -117,8 +121,9 @@ export class SwinBlock extends Module {
     const a = this.attention.drop_path.forward(this.#attend(this.layernorm_before.forward(x), grid));
     const h = this.attention_residual.forward(x, a);
     return checkpoint(() => {
-      const inner = this.#activation(this.intermediate.dense.forward(this.layernorm_after.forward(h)));
-      const f = this.output.dropout.forward(this.output.dense.forward(inner));
+      const u = this.layernorm_after.forward(h);
+      const inner = this.#activation(this.intermediate.dense.forward(u));
+      const f = this.ffn_branch.forward(u, this.output.dropout.forward(this.output.dense.forward(inner)));
       return this.ffn_residual.forward(h, this.output.drop_path.forward(f));
     });
   }
