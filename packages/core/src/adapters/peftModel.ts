@@ -6,7 +6,14 @@ import type * as tf from "@tensorflow/tfjs";
 import { inVariant, type Parameter, structureChanged, variants } from "../engine/index.js";
 import { PeftError } from "../errors.js";
 import type { HostArray } from "../hostArray.js";
-import { HostModel, type ModelArguments, type ModelInputs, type ModelOutput, type NameTable, type Naming } from "../models/index.js";
+import {
+  HostModel,
+  type ModelArguments,
+  type ModelInputs,
+  type ModelOutput,
+  type NameTable,
+  type Naming,
+} from "../models/index.js";
 import { openAdapter, readAdapter, writeAdapter } from "./adapterFiles.js";
 import type { CombinationOptions } from "./combination.js";
 import { combineAdapters } from "./combineAdapters.js";

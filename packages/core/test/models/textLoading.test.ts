@@ -6,9 +6,11 @@ import {
   BertForSequenceClassification,
   BertForTokenClassification,
   BertModel,
+  getPeftModel,
   type HostArray,
   type HostModel,
   type HostTensor,
+  LoraConfig,
   namedParameters,
   parseBertConfig,
   parseRobertaConfig,
@@ -202,6 +204,9 @@ describe("what is not right with a text model is an error that says what to do:"
     const bert = await BertForMaskedLM.fromPretrained(BERT_MLM);
     await expect(bert({ inputIds: ids(2, 50, 3) })).rejects.toThrow(/inputIds has 50, .* 50 rows \(row 0, token 1\)/);
     await expect(bert({ inputIds: ids(2, -1, 3) })).rejects.toThrow(coded("DATA_INVALID"));
+    const adapted = getPeftModel(bert, new LoraConfig({ r: 2 }));
+    await expect(adapted({ inputIds: ids(2, -1, 3) })).rejects.toThrow(coded("DATA_INVALID"));
+    adapted.unload();
     await expect(bert({ inputIds: ids(...new Array(41).fill(5)) })).rejects.toThrow(
       /41 tokens, and the model takes 40/,
     );
