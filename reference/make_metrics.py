@@ -62,6 +62,23 @@ MORE_CAPTIONS = CAPTIONS + [
     ["", ["a man", "an empty caption"]],
     ["seventeen unseen tokens here", ["a man rides a horse along the beach"]],
 ]
+# Sentences on which the treebank's conventions leave no choice.
+SENTENCES = [
+    "A man, riding a horse, looks at the camera.",
+    "The dog's ball isn't red; it's blue!",
+    "They've said they'll go (or we'd stay), haven't they?",
+    "I can't see what you're doing: I'm blind...",
+    "a t-shirt with 1,000 dots and 3.5 stripes",
+    "the dogs' bowls -- and the cats' -- are empty",
+    'He said "cannot" and she said "gonna wanna gotta"',
+    "Two clocks show 10:30 and 50% of the price is $5 & tax",
+    "A black-and-white photo of number #7",
+    "James's children's toys",
+    "There is at least one tower with exactly two blue blocks.",
+    "",
+]
+# What the COCO toolkit drops of the tokens.
+DROPPED = ["''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";"]
 VQA_ANSWERS = [
     "The cat.", "two dogs", "1,000", "red/white", "U.S.A.", "none", "10:30", "dont know", "Dont", "couldnt've", "couldn'tve", "somebody'd",
     "let's", "3.5 m.p.h.", "a, b", "a,b", "yes!", "what? no", "x - y", "t-shirt", "none of the ten", "\tA\nman ", "(left)", "50%",
@@ -217,6 +234,16 @@ def make_cider() -> None:
     write("cider", cases)
 
 
+def make_captions() -> None:
+    from nltk.tokenize.treebank import TreebankWordTokenizer
+
+    tokenizer = TreebankWordTokenizer()
+    write("captions", [
+        [text, [token for token in tokenizer.tokenize(text.lower(), convert_parentheses=True) if token not in DROPPED]]
+        for text in SENTENCES
+    ])  # fmt: skip
+
+
 def make_vqa() -> None:
     path = Path(os.environ["VQA"]) / "PythonEvaluationTools" / "vqaEvaluation" / "vqaEval.py"
     namespace: dict = {}
@@ -248,5 +275,5 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["answers"]:
         make_answers()
     else:
-        for make in (make_classes, make_correlations, make_precisions, make_stems, make_rouge, make_cider, make_vqa):
+        for make in (make_classes, make_correlations, make_precisions, make_stems, make_rouge, make_cider, make_captions, make_vqa):
             make()

@@ -13,13 +13,15 @@ const COMPOUND: ReadonlyMap<string, readonly string[]> = new Map(
 const OUTSIDE = /^[^\p{L}\p{N}$%&#@']+|[^\p{L}\p{N}$%&#@']+$/gu;
 /** What always separates. */
 const SEPARATORS = /[()[\]{}"“”„`?!;…]|,(?!\d)|:(?!\d)|-{2,}|[–—]/gu;
+/** Tokens wherever they stand. */
+const SIGNS = /[$%&#@]/g;
 
 /**
- * The tokens of a caption. Equal to Stanford's on plain sentences; web addresses, abbreviations with points and fractions are
- * not looked for.
+ * The tokens of a caption. Web addresses, abbreviations with points and fractions, which Stanford's tokenizer knows, are not
+ * looked for.
  */
 export function captionTokens(caption: string): string[] {
-  const plain = caption.toLowerCase().replace(/[’‘]/g, "'").replace(SEPARATORS, " ");
+  const plain = caption.toLowerCase().replace(/[’‘]/g, "'").replace(SEPARATORS, " ").replace(SIGNS, " $& ");
   return words(plain).flatMap((word) => split(word.replace(OUTSIDE, "")));
 }
 
