@@ -39,7 +39,6 @@ export interface AudioFeatureExtractor {
   process(samples: Float32Array, samplingRate: number): Float32Array;
 }
 
-/** @defaultValue what the checkpoints of the AST paper have */
 export interface AudioFeatureExtractorOptions {
   /** For a host whose `max_length` is not that of the file. @defaultValue the file's */
   readonly maxLength?: number;

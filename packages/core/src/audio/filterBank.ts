@@ -2,7 +2,7 @@
 // (ast-adapter.md §2.2), in float64: frames of 25 ms every 10 ms, whole ones only.
 
 import { PeftError } from "../errors.js";
-import { type PowerSpectrum, powerSpectrum } from "./powerSpectrum.js";
+import { powerSpectrum } from "./powerSpectrum.js";
 
 const FRAME_MILLISECONDS = 25;
 const SHIFT_MILLISECONDS = 10;
@@ -50,7 +50,7 @@ export function kaldiFilterBank(samplingRate: number, bins: number): FilterBank 
   const size = 2 ** Math.ceil(Math.log2(frameLength));
   const window = hann(frameLength);
   const filters = melFilters(samplingRate, bins, size);
-  const spectrum: PowerSpectrum = powerSpectrum(size);
+  const spectrum = powerSpectrum(size);
   const frame = new Float64Array(size);
   const power = new Float64Array(size / 2 + 1);
   return {
@@ -63,7 +63,8 @@ export function kaldiFilterBank(samplingRate: number, bins: number): FilterBank 
       for (let row = 0; row < frames; row++) {
         windowed(samples.subarray(row * shift, row * shift + frameLength), window, frame);
         spectrum(frame, power);
-        for (const [bin, { start, weights }] of filters.entries()) {
+        for (let bin = 0; bin < bins; bin++) {
+          const { start, weights } = filters[bin]!;
           let energy = 0;
           for (let i = 0; i < weights.length; i++) energy += power[start + i]! * weights[i]!;
           out[row * bins + bin] = Math.log(Math.max(energy, FLOOR));

@@ -51,8 +51,10 @@ function butterflies(real: Float64Array, imaginary: Float64Array, cosines: Float
     const step = length / width;
     for (let start = 0; start < length; start += 2 * width) {
       for (let j = 0; j < width; j++) {
-        const [i, k] = [start + j, start + j + width];
-        const [c, s] = [cosines[j * step]!, sines[j * step]!];
+        const i = start + j;
+        const k = i + width;
+        const c = cosines[j * step]!;
+        const s = sines[j * step]!;
         const a = real[k]! * c - imaginary[k]! * s;
         const b = real[k]! * s + imaginary[k]! * c;
         real[k] = real[i]! - a;

@@ -3,6 +3,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../errors.js";
+import { type ClassCounts, f1Of, matthewsOf } from "../metrics/classification.js";
 import type { ModelInputs, ModelOutput } from "../models/index.js";
 
 export interface Metric {
@@ -47,19 +48,81 @@ export function topKAccuracy(k: number): Metric {
  *   numbers
  */
 export function macroF1(classes: number): Metric {
+  return ofCounts("macroF1", classes, (counts) => {
+    const present = [...counts.values()].filter((one) => one.predicted + one.present > 0).map(f1Of);
+    return present.reduce((sum, f1) => sum + f1, 0) / present.length;
+  });
+}
+
+/**
+ * F1 of class 1 of two, the score of GLUE's MRPC and QQP; 0 where it neither occurs nor is predicted. Logits are [batch, 2],
+ * labels [batch].
+ *
+ * @throws in an evaluation PeftError SHAPE_MISMATCH for labels that are not class numbers
+ */
+export function binaryF1(): Metric {
+  return ofCounts("binaryF1", 2, (counts) => f1Of(counts.get(1)!));
+}
+
+/**
+ * Matthews's correlation of predictions and labels, the score of GLUE's CoLA; 0 where either is constant. Logits are
+ * [batch, classes], labels [batch].
+ *
+ * @throws PeftError ARGUMENT_INVALID for fewer than two classes; in an evaluation SHAPE_MISMATCH for labels that are not class
+ *   numbers
+ */
+export function matthews(classes: number): Metric {
+  return ofCounts("matthews", classes, (counts, examples) => {
+    const right = [...counts.values()].reduce((sum, { found }) => sum + found, 0);
+    return matthewsOf({ right, examples, counts });
+  });
+}
+
+/**
+ * Pearson's correlation of predicted and wanted numbers, a score of GLUE's STS-B; NaN where either is constant. Logits are
+ * [batch, 1], labels [batch] or [batch, 1].
+ *
+ * @throws in an evaluation PeftError SHAPE_MISMATCH for labels that are not a number each
+ */
+export function pearson(): Metric {
+  return {
+    name: "pearson",
+    sums: ({ logits }, { labels }) => {
+      const [batch] = logits.shape;
+      if (labels?.dtype !== "float32" || labels.size !== batch || logits.size !== batch) {
+        throw new PeftError("SHAPE_MISMATCH", "the metric compares a number an example, float32 of [batch]", {
+          place: "labels",
+        });
+      }
+      const [x, y] = [tf.reshape(logits, [batch]), tf.reshape(labels, [batch])];
+      return tf.stack([x, y, tf.mul(x, x), tf.mul(y, y), tf.mul(x, y)].map((terms) => tf.sum(terms)));
+    },
+    value: (sums, examples) => {
+      const [x, y, xx, yy, xy] = [...sums].map((sum) => sum / examples) as [number, number, number, number, number];
+      return (xy - x * y) / Math.sqrt((xx - x * x) * (yy - y * y));
+    },
+  };
+}
+
+/** A metric of what each class has of right predictions, of predictions and of labels. */
+function ofCounts(
+  name: string,
+  classes: number,
+  value: (counts: ReadonlyMap<number, ClassCounts>, examples: number) => number,
+): Metric {
   checkWhole("classes", classes, 2);
   return {
-    name: "macroF1",
+    name,
     sums: ({ logits }, batch) => {
-      const wanted = tf.cast(tf.oneHot(classNumbers(logits, batch), classes), "float32");
-      const found = tf.cast(tf.oneHot(tf.argMax(logits, 1) as tf.Tensor1D, classes), "float32");
-      // True positives, then what each class has of labels and of predictions: 2 TP + FP + FN is the sum of the two.
-      return tf.concat([tf.sum(tf.mul(wanted, found), 0), tf.add(tf.sum(wanted, 0), tf.sum(found, 0))]);
+      const present = tf.cast(tf.oneHot(classNumbers(logits, batch), classes), "float32");
+      const predicted = tf.cast(tf.oneHot(tf.argMax(logits, 1) as tf.Tensor1D, classes), "float32");
+      return tf.concat([tf.mul(present, predicted), predicted, present].map((table) => tf.sum(table, 0)));
     },
-    value: (sums) => {
-      const all = Array.from({ length: classes }, (_, i) => [sums[i]!, sums[classes + i]!] as const);
-      const present = all.filter(([, total]) => total > 0);
-      return present.reduce((sum, [right, total]) => sum + (2 * right) / total, 0) / present.length;
+    value: (sums, examples) => {
+      const counts = Array.from({ length: classes }, (_, i): [number, ClassCounts] => {
+        return [i, { found: sums[i]!, predicted: sums[classes + i]!, present: sums[2 * classes + i]! }];
+      });
+      return value(new Map(counts), examples);
     },
   };
 }
