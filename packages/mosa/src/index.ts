@@ -8,6 +8,7 @@ import { SparseAdapterConfig } from "./sparseAdapter.js";
 for (const method of [MosaConfig, ClsTokenConfig, SparseAdapterConfig]) registerMethod(method);
 
 export { MosaAdapter, type MosaAdapterOptions } from "./adapter.js";
+export { type AdapterHubOptions, loadAdapterHub, saveAdapterHub } from "./adapterHub.js";
 export { type AnnotatedImagesOptions, annotatedImages } from "./annotations.js";
 export {
   biasTuning,
