@@ -1,6 +1,16 @@
 // What MoSA is compared with.
 
-import { getPeftModel, type PeftConfig, parseSwinConfig, SwinForImageClassification, useEngine } from "@peft/core";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  getPeftModel,
+  type PeftConfig,
+  PeftModel,
+  parseSwinConfig,
+  SwinForImageClassification,
+  useEngine,
+} from "@peft/core";
 import { describePeftMethod } from "@peft/core/testing";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
@@ -10,13 +20,15 @@ import {
   denseMixture,
   fullFineTuning,
   linearProbe,
+  MlpHeadConfig,
+  mlpHead,
   partialFineTuning,
   plainAdapter,
   plainLora,
   SparseAdapterConfig,
   singleSparseAdapter,
 } from "../src/index.js";
-import { C, D, inputs, readAll, tinyHost, tinySwin, train } from "./tiny.js";
+import { C, D, inputs, logitsOf, readAll, tinyHost, tinySwin, train } from "./tiny.js";
 
 const head = D * C + C;
 
@@ -57,6 +69,7 @@ describe("baselines", () => {
     expect(trainedBy(fullFineTuning()).sort()).toEqual([...all].sort());
     const heads = ["classifier.weight", "classifier.bias"];
     expect(trainedBy(linearProbe()).sort()).toEqual([...heads].sort());
+    expect(trainedBy(mlpHead()).length).toBe(heads.length + 4);
     const biases = all.filter((name) => name.endsWith(".bias"));
     expect(trainedBy(biasTuning()).sort()).toEqual([...biases, "classifier.weight"].sort());
     expect(trainedBy(clsToken()).sort()).toEqual([...heads, "vit.embeddings.cls_token"].sort());
@@ -82,6 +95,28 @@ describe("baselines", () => {
     expect(denseMixture()).toMatchObject({ sparse: false, numExperts: 4 });
     for (const config of [swin, denseMixture({ style: "swin" })])
       expect(() => getPeftModel(tinySwin(), config)).not.toThrow();
+  });
+
+  it("have a head of several layers, whose running moments training moves and the file holds", async () => {
+    const model = getPeftModel(tinyHost(), new MlpHeadConfig({ layers: 2 }));
+    const trained = [...model.trainableParameters().values()].reduce((sum, { size }) => sum + size, 0);
+    expect(trained).toBe(2 * (D * D + D + 2 * D) + head);
+    const before = await readAll(model.adapterParameters());
+    await train(model, { epochs: 3, learningRate: 1e-3 });
+    const after = await readAll(model.adapterParameters());
+    for (const key of before.keys()) expect(after.get(key), key).not.toEqual(before.get(key));
+    expect(after.get("classifier_mlp.1.norm.num_batches_tracked")![0]).toBe(3);
+    const logits = await logitsOf(model);
+    const folder = await mkdtemp(join(tmpdir(), "mlp-"));
+    try {
+      await model.savePretrained(folder);
+      const loaded = await PeftModel.fromPretrained(tinyHost(), folder);
+      expect(await logitsOf(loaded)).toEqual(logits);
+      expect(await logitsOf(loaded.unload())).toEqual(await logitsOf(tinyHost()));
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+    model.dispose();
   });
 
   it("with one sparse module train n - floor((1 - 1/N) n) of each tensor's entries, and the others stay", async () => {
