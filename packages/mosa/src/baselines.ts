@@ -14,6 +14,7 @@ import {
 } from "@peft/core";
 import { ClsTokenConfig } from "./clsToken.js";
 import { MosaConfig, type MosaFields } from "./config.js";
+import { MlpHeadConfig } from "./mlpHead.js";
 import { SparseAdapterConfig } from "./sparseAdapter.js";
 
 /** Of every baseline: a head that starts as MoSA's. */
@@ -21,6 +22,8 @@ const common = { headInit: "kaiming" } as const;
 
 export const fullFineTuning = (): PeftConfig => new FullConfig({ ...common, modulesToSave: null });
 export const linearProbe = (): PeftConfig => new LinearProbeConfig(common);
+/** A head of several layers. @param layers before the linear one, @defaultValue 1 */
+export const mlpHead = (layers = 1): PeftConfig => new MlpHeadConfig({ ...common, layers });
 /** Every bias, and the head: the paper's "tinytl-bias". */
 export const biasTuning = (): PeftConfig => new BitFitConfig(common);
 export const clsToken = ({ reinit = false }: { reinit?: boolean } = {}): PeftConfig =>

@@ -3,11 +3,13 @@
 import { registerMethod } from "@peft/core";
 import { ClsTokenConfig } from "./clsToken.js";
 import { MosaConfig } from "./config.js";
+import { MlpHeadConfig } from "./mlpHead.js";
 import { SparseAdapterConfig } from "./sparseAdapter.js";
 
-for (const method of [MosaConfig, ClsTokenConfig, SparseAdapterConfig]) registerMethod(method);
+for (const method of [MosaConfig, ClsTokenConfig, MlpHeadConfig, SparseAdapterConfig]) registerMethod(method);
 
 export { MosaAdapter, type MosaAdapterOptions } from "./adapter.js";
+export { type AdapterHubOptions, loadAdapterHub, saveAdapterHub } from "./adapterHub.js";
 export { type AnnotatedImagesOptions, annotatedImages } from "./annotations.js";
 export {
   biasTuning,
@@ -15,6 +17,7 @@ export {
   denseMixture,
   fullFineTuning,
   linearProbe,
+  mlpHead,
   type PlainAdapterOptions,
   partialFineTuning,
   plainAdapter,
@@ -31,6 +34,7 @@ export { type Inference, withInference } from "./inference.js";
 export { MosaLora, type MosaLoraOptions } from "./lora.js";
 export { type DeepRegBlocks, deepLoss, symmetricKl } from "./loss.js";
 export { type MergeExpertsOptions, mergeExperts } from "./merge.js";
+export { MlpHeadConfig, type MlpHeadFields } from "./mlpHead.js";
 export { multiTask } from "./multiTask.js";
 export { type PictureSide, type Pictures, type PictureTransforms, pictures } from "./pictures.js";
 export { FGVC_TASKS, MOSA_PRESETS, type MosaPreset, type PresetName, type TaskGroup, vtabMean } from "./presets.js";

@@ -14,24 +14,27 @@ describe.each(["compiled", "eager"] as const)("the loss, %s", (engine) => {
     await (engine === "compiled" ? useEngine("compiled", { threads: 2 }) : useEngine("eager"));
   });
 
-  it.each(["two", "batch", "same"])("has the original's symmetric divergence and gradients: %s", async (name) => {
-    const golden = goldens.klSymmetric[name] as Record<"p" | "q" | "gradP" | "gradQ", number[][]> & { loss: number };
-    const shape = [golden.p.length, golden.p[0]!.length];
-    const [p, q] = [golden.p, golden.q].map((rows) => new Parameter(shape, Float32Array.from(rows.flat())));
-    const step = compile(() => {
-      const found = gradients(() => symmetricKl(p!.value(), q!.value()), [p!, q!]);
-      return { loss: found.loss, gradients: found.gradients };
-    });
-    const found = await step();
-    const close = (actual: number[], wanted: number[]): void => {
-      for (const [i, x] of wanted.entries()) expect(Math.abs(actual[i]! - x)).toBeLessThan(1e-6);
-    };
-    close(await numbers(found.loss), [golden.loss]);
-    close(await numbers(found.gradients[0]!), golden.gradP.flat());
-    close(await numbers(found.gradients[1]!), golden.gradQ.flat());
-  });
+  it.each(["two", "batch", "same"])(
+    "has the original's symmetric divergence and gradients: %s (§8.12)",
+    async (name) => {
+      const golden = goldens.klSymmetric[name] as Record<"p" | "q" | "gradP" | "gradQ", number[][]> & { loss: number };
+      const shape = [golden.p.length, golden.p[0]!.length];
+      const [p, q] = [golden.p, golden.q].map((rows) => new Parameter(shape, Float32Array.from(rows.flat())));
+      const step = compile(() => {
+        const found = gradients(() => symmetricKl(p!.value(), q!.value()), [p!, q!]);
+        return { loss: found.loss, gradients: found.gradients };
+      });
+      const found = await step();
+      const close = (actual: number[], wanted: number[]): void => {
+        for (const [i, x] of wanted.entries()) expect(Math.abs(actual[i]! - x)).toBeLessThan(1e-6);
+      };
+      close(await numbers(found.loss), [golden.loss]);
+      close(await numbers(found.gradients[0]!), golden.gradP.flat());
+      close(await numbers(found.gradients[1]!), golden.gradQ.flat());
+    },
+  );
 
-  it("has the specification's numbers of the divergence", async () => {
+  it("has the specification's numbers of the divergence (§8.12)", async () => {
     const kl = compile((p, q) => symmetricKl(p!, q!));
     const of = async (p: number[][], q: number[][]): Promise<number> => {
       const host = (rows: number[][]) => ({
@@ -56,7 +59,7 @@ describe.each(["compiled", "eager"] as const)("the loss, %s", (engine) => {
     expect(await of(p!, p!)).toBe(0);
   });
 
-  it("compares the hidden states of the first six blocks, or of the last: a distance of 1 in six of twelve is 0.005", async () => {
+  it("compares the hidden states of the first six blocks, or of the last: a distance of 1 in six of twelve is 0.005 (§8.15)", async () => {
     // The embeddings' output and twelve blocks'; the passes differ by 1 in the first six blocks, by 2 in the others.
     const run = compile(() => {
       const first = Array.from({ length: 13 }, () => tf.zeros([2, 3, 4]));
@@ -68,7 +71,7 @@ describe.each(["compiled", "eager"] as const)("the loss, %s", (engine) => {
     expect((await numbers(last6))[0]).toBeCloseTo(0.02, 8);
   });
 
-  it("adds up as the paper has it, and lets the labels see the second pass only where addWeight is above 0", async () => {
+  it("adds up as the paper has it, and lets the labels see the second pass only where addWeight is above 0 (§8.13)", async () => {
     const output = (logits: tf.Tensor): ModelOutput => ({ logits, hiddenStates: [logits, logits] });
     const host = { data: Float32Array.of(1, 0, 0, 1), shape: [2, 2], dtype: "float32" as const };
     const losses = async (addWeight: number, regWeight: number): Promise<[number, number]> => {

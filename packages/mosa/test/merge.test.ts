@@ -16,7 +16,8 @@ import {
 import { goldenArray, relativeError } from "@peft/core/testing";
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, it } from "vitest";
-import { MosaAdapter, MosaConfig, mergeExperts, SplitLinear } from "../src/index.js";
+import { type Experts, type MergeRule, MosaAdapter, MosaConfig, mergeExperts, SplitLinear } from "../src/index.js";
+import { projection } from "../src/sides.js";
 import { logitsOf, moved, readAll, tinyHost, tinySwin, train } from "./tiny.js";
 
 const numbers = async (tensor: tf.Tensor): Promise<Float32Array> => {
@@ -28,9 +29,13 @@ const numbers = async (tensor: tf.Tensor): Promise<Float32Array> => {
 const hostOf = (style: ResidualStyle) => (style === "swin" ? tinySwin() : tinyHost());
 
 /** A side whose every number differs from its neighbours. */
-async function filled(split: "up" | "down", numExperts: number): Promise<SplitLinear> {
+async function filled(
+  split: "up" | "down",
+  numExperts: number,
+  { merge }: { merge?: MergeRule } = {},
+): Promise<SplitLinear> {
   const init = split === "down" ? () => goldenArray(5, 6 * 5, 0.5) : undefined;
-  const side = new SplitLinear(5, 6, { numExperts, splitMode: "all", seed: 0, init });
+  const side = new SplitLinear(5, 6, { numExperts, splitMode: "all", seed: 0, init, merge });
   nameModules(side, "side");
   side.weight.adopt(goldenArray(1, 30, 0.5));
   side.experts.bias!.adopt(goldenArray(2, 6 * numExperts, 0.5));
@@ -42,7 +47,7 @@ describe.each(["compiled", "eager"] as const)("merged experts, %s", (engine) => 
     await (engine === "compiled" ? useEngine("compiled", { threads: 2 }) : useEngine("eager"));
   });
 
-  it("give the mean of the experts' outputs where only the up side is split", async () => {
+  it("give the mean of the experts' outputs where only the up side is split (§8.6)", async () => {
     const N = 4;
     const adapter = new MosaAdapter(8, {
       bottleneck: 3,
@@ -72,7 +77,7 @@ describe.each(["compiled", "eager"] as const)("merged experts, %s", (engine) => 
     expect(Math.max(...ours.map((value, i) => Math.abs(value - wanted[i]!)))).toBeLessThan(1e-6);
   });
 
-  it("are 1/N of what was trained, over 1/N of nothing or the whole of the common start", async () => {
+  it("are 1/N of what was trained, over 1/N of nothing or the whole of the common start (§8.7)", async () => {
     for (const split of ["up", "down"] as const) {
       const side = await filled(split, 5);
       const initial = side.initial ? await side.initial.read() : new Float32Array(30);
@@ -83,6 +88,68 @@ describe.each(["compiled", "eager"] as const)("merged experts, %s", (engine) => 
       for (const [j, w0] of initial.entries()) expect(Math.abs(weight[j]! - (w0 + 1 / 5))).toBeLessThan(1e-6);
       expect(Array.from(await numbers(merged.bias!))).toEqual([0, 0, 0, 0, 0, 0]);
     }
+  });
+
+  it("are, by joint, 1/N of each owner's entry, start included, and of the last expert's bias (§8.7)", async () => {
+    const N = 5;
+    for (const split of ["up", "down"] as const) {
+      const side = await filled(split, N, { merge: "joint-legacy" });
+      const merged = await compile(() => ({ ...side.merged() }) as Record<string, tf.Tensor>)();
+      const [weight, biases] = [await side.weight.read(), await side.experts.bias!.read()];
+      expect(
+        relativeError(
+          await numbers(merged.weight!),
+          weight.map((w) => w / N),
+        ),
+      ).toBeLessThan(1e-6);
+      expect(
+        relativeError(
+          await numbers(merged.bias!),
+          biases.slice(-6).map((b) => b / N),
+        ),
+      ).toBeLessThan(1e-6);
+    }
+  });
+
+  it("are, by owner, 1/N of an up side's entries and the whole of a down side's, and the mean of biases", async () => {
+    const N = 5;
+    for (const [split, share] of [
+      ["up", 1 / N],
+      ["down", 1],
+    ] as const) {
+      const side = await filled(split, N, { merge: "owner" });
+      const merged = await compile(() => ({ ...side.merged() }) as Record<string, tf.Tensor>)();
+      const [weight, biases] = [await side.weight.read(), await side.experts.bias!.read()];
+      expect(
+        relativeError(
+          await numbers(merged.weight!),
+          weight.map((w) => w * share),
+        ),
+      ).toBeLessThan(1e-6);
+      const mean = Float32Array.from({ length: 6 }, (_, j) => {
+        return Array.from({ length: N }, (_, e) => biases[6 * e + j]!).reduce((a, b) => a + b) / N;
+      });
+      expect(relativeError(await numbers(merged.bias!), mean)).toBeLessThan(1e-6);
+    }
+  });
+
+  it.each([
+    ["split biases", { splitBias: true }],
+    ["dense experts", { sparse: false }],
+  ] as const)("give the mean of the experts' outputs with %s too (§8.6)", async (_, fields) => {
+    const [N, x] = [3, { data: goldenArray(6, 20, 1), shape: [4, 5], dtype: "float32" as const }];
+    const options = { numExperts: N, splitMode: "all", seed: 0, split: "both", sparse: true, ...fields } as const;
+    const side = projection("up", [5, 6], options) as Experts;
+    nameModules(side, "side");
+    const trained = side.scopes().map(({ parameter }) => parameter);
+    for (const [i, parameter] of trained.entries()) parameter.adopt(goldenArray(i + 1, parameter.size, 1));
+    const run = compile((input) => {
+      const of = (e: number) =>
+        inTraining(() => side.withExperts(tf.tensor1d([e], "int32"), () => side.forward(input!)));
+      return { merged: side.forward(input!), mean: tf.div(tf.addN([of(0), of(1), of(2)]), N) };
+    });
+    const { merged, mean } = await run(x);
+    expect(relativeError(await numbers(merged), await numbers(mean))).toBeLessThan(1e-6);
   });
 
   it("are the mean of the weights that experts have in training, where a down side has decayed unevenly", async () => {
@@ -99,7 +166,7 @@ describe.each(["compiled", "eager"] as const)("merged experts, %s", (engine) => 
     expect(relativeError(await numbers(merged), await numbers(mean))).toBeLessThan(1e-6);
   });
 
-  it("compute as a plain adapter, bit for bit, what the MoSA adapter does in evaluation; saved and loaded too", async () => {
+  it("compute as a plain adapter, bit for bit, what the MoSA adapter does in evaluation; saved and loaded too (§8.16)", async () => {
     for (const config of [new MosaConfig({ bottleneck: 4 }), new MosaConfig({ bottleneck: 4, split: "both" })]) {
       const model = await moved(config);
       const before = await logitsOf(model);
@@ -125,7 +192,7 @@ describe.each(["compiled", "eager"] as const)("merged experts, %s", (engine) => 
     }
   });
 
-  it("can be made twice, leave the experts alone, and training goes on as if nothing had been merged", async () => {
+  it("can be made twice, leave the experts alone, and training goes on as if nothing had been merged (§8.8)", async () => {
     const config = new MosaConfig({ bottleneck: 4, dropout: 0 });
     const [merging, other] = [getPeftModel(tinyHost(), config), getPeftModel(tinyHost(), config)];
     for (const model of [merging, other]) await train(model, { epochs: 2 });

@@ -7,7 +7,7 @@ import { batches, tinyHost } from "./tiny.js";
 const goldens = JSON.parse(readFileSync(new URL("../../../fixtures/mosa/goldens.json", import.meta.url), "utf8"));
 
 describe("the recipe", () => {
-  it("has the original's learning rates: by epoch, from 0 over 10 epochs, then a cosine over the 90 others", () => {
+  it("has the original's learning rates: by epoch, from 0 over 10 epochs, then a cosine over the 90 others (§8.14)", () => {
     const options = mosaRecipe({ train: batches(7) });
     expect(options).toMatchObject({ epochs: 100, warmup: 10, schedule: "cosine", scheduleBy: "epoch", seed: 3407 });
     const factor = cosineSchedule({ warmup: options.warmup });
@@ -26,7 +26,7 @@ describe("the recipe", () => {
     expect("warmup" in mosaRecipe({ train: batches(7), schedule: () => 1 })).toBe(false);
   });
 
-  it("has the original's optimizer", () => {
+  it("has the original's optimizer (§8.14)", () => {
     const { optimizer, weightDecay } = mosaRecipe({ train: batches() });
     expect(optimizer!.name).toBe("adamWLegacy");
     let [p, m, v] = [1, 0, 0];
@@ -44,7 +44,7 @@ describe("the recipe", () => {
     }
   });
 
-  it("decays the weights of adapter norms, experts and head, and no bias", () => {
+  it("decays the weights of adapter norms, experts and head, and no bias (§8.14)", () => {
     const model = getPeftModel(tinyHost(), new MosaConfig({ split: "both" }));
     const { groups } = mosaRecipe({ train: batches() });
     expect(groups).toEqual([noDecay]);

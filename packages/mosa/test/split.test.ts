@@ -6,12 +6,12 @@ const counts = (owners: ArrayLike<number>, n: number): number[] =>
   Array.from({ length: n }, (_, e) => Array.from(owners).filter((owner) => owner === e).length);
 
 describe("the split", () => {
-  it("gives each of 4 experts exactly 12,288 of the 768 x 64 entries", () => {
+  it("gives each of 4 experts exactly 12,288 of the 768 x 64 entries (§8.1)", () => {
     const owner = ownerMap([768, 64], { numExperts: 4, mode: "all", seed: 0, name: "up.owner" });
     expect(counts(owner, 4)).toEqual([12288, 12288, 12288, 12288]);
   });
 
-  it("covers any weight, with shares that differ by one entry at most, over all or inside each row or column", () => {
+  it("covers any weight, with shares that differ by one entry at most, over all or inside each row or column (§8.1)", () => {
     const sizes = fc.record({
       rows: fc.integer({ min: 1, max: 12 }),
       columns: fc.integer({ min: 1, max: 12 }),
@@ -39,7 +39,7 @@ describe("the split", () => {
     );
   });
 
-  it("is the same for the same seed and tensor, and unlike another's: they agree in about 1/N of the entries", () => {
+  it("is the same for the same seed and tensor, and unlike another's: they agree in about 1/N of the entries (§8.1)", () => {
     const map = (seed: number, name: string): Int32Array =>
       ownerMap([768, 64], { numExperts: 4, mode: "all", seed, name });
     const first = map(3407, "layer.0.up.owner");

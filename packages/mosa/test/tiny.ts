@@ -1,4 +1,5 @@
-// A vision transformer small enough for tests, a batch for it, and a trainer's run over it.
+// A vision transformer small enough for tests, a batch for it, and a trainer's run over it. In the tests' sentences §8.n is the
+// test of that number in `mosa.md`.
 
 import {
   type Batch,
