@@ -8,6 +8,7 @@ import type { ModelInputs, ModelOutput } from "../hostModel.js";
 import type { TextHead } from "../text/checkpoint.js";
 import type { TextConfig } from "../text/config.js";
 import { initializerOf, TextHost, type TextLoadingOptions } from "../text/host.js";
+import { ownTokens } from "../text/model.js";
 import { BertModel } from "./model.js";
 
 const HEAD: TextHead = { task: "MaskedLM", prefix: "cls.predictions." };
@@ -71,8 +72,8 @@ export class BertForMaskedLM extends TextHost {
 
   /** logits: [batch, tokens, vocabulary] */
   override forward(inputs: ModelInputs): ModelOutput {
-    const { lastHiddenState, hiddenStates } = this.bert.forward(inputs);
-    return { logits: this.cls.predictions.forward(lastHiddenState), hiddenStates };
+    const output = this.bert.forward(inputs);
+    return { logits: this.cls.predictions.forward(ownTokens(output, inputs)), hiddenStates: output.hiddenStates };
   }
 
   /** Cross-entropy, the mean over the tokens that count. @throws PeftError SHAPE_MISMATCH for labels of another shape */

@@ -7,6 +7,7 @@ import type { ModelInputs, ModelOutput } from "../hostModel.js";
 import type { TextHead } from "../text/checkpoint.js";
 import type { TextConfig } from "../text/config.js";
 import { initializerOf, type TextClassifierOptions, TextHost } from "../text/host.js";
+import { ownTokens } from "../text/model.js";
 import { BertModel } from "./model.js";
 
 const HEAD: TextHead = { task: "TokenClassification", prefix: "classifier." };
@@ -50,8 +51,9 @@ export class BertForTokenClassification extends TextHost {
 
   /** logits: [batch, tokens, labels] */
   override forward(inputs: ModelInputs): ModelOutput {
-    const { lastHiddenState, hiddenStates } = this.bert.forward(inputs);
-    return { logits: this.classifier.forward(this.dropout.forward(lastHiddenState)), hiddenStates };
+    const output = this.bert.forward(inputs);
+    const logits = this.classifier.forward(this.dropout.forward(ownTokens(output, inputs)));
+    return { logits, hiddenStates: output.hiddenStates };
   }
 
   /** Cross-entropy, the mean over the tokens that count. @throws PeftError SHAPE_MISMATCH for labels of another shape */

@@ -8,6 +8,7 @@ import type { ModelInputs, ModelOutput } from "../hostModel.js";
 import type { TextHead } from "../text/checkpoint.js";
 import type { TextConfig } from "../text/config.js";
 import { initializerOf, TextHost, type TextLoadingOptions } from "../text/host.js";
+import { ownTokens } from "../text/model.js";
 import { RobertaModel } from "./model.js";
 
 const HEAD: TextHead = { task: "MaskedLM", prefix: "lm_head." };
@@ -68,8 +69,8 @@ export class RobertaForMaskedLM extends TextHost {
 
   /** logits: [batch, tokens, vocabulary] */
   override forward(inputs: ModelInputs): ModelOutput {
-    const { lastHiddenState, hiddenStates } = this.roberta.forward(inputs);
-    return { logits: this.lm_head.forward(lastHiddenState), hiddenStates };
+    const output = this.roberta.forward(inputs);
+    return { logits: this.lm_head.forward(ownTokens(output, inputs)), hiddenStates: output.hiddenStates };
   }
 
   /** Cross-entropy, the mean over the tokens that count. @throws PeftError SHAPE_MISMATCH for labels of another shape */
