@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SUITES = ["ops", "vit", "swin", "clip", "ast", "bert", "roberta", "t5", "bart", "tokenizers", "generation", "lora", "peft"]
+SUITES = ["ops", "vit", "swin", "clip", "ast", "bert", "roberta", "t5", "bart", "tokenizers", "generation", "lora", "peft", "prompts"]
 FROM_CHECKOUT = ["bottleneck", "mosa"]
 
 if __name__ == "__main__":

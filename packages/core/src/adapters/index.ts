@@ -30,6 +30,7 @@ export { type LoraInit, LoraLayer, type LoraLayerOptions } from "./lora/layer.js
 export { LinearLora } from "./lora/linear.js";
 export type { Attachment, StepContext, TrainingHooks, UpdateScope } from "./method.js";
 export { type LoadAdapterOptions, PeftModel, type SavePretrainedOptions } from "./peftModel.js";
+export { PrefixTuningConfig, type PrefixTuningFields } from "./prompts/prefixTuning.js";
 export { PromptTuningConfig, type PromptTuningFields } from "./prompts/promptTuning.js";
 export { VisualPromptConfig, type VisualPromptFields } from "./prompts/visualPrompt.js";
 export { type MethodClass, registerMethod } from "./registry.js";

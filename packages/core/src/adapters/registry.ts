@@ -6,6 +6,7 @@ import { BottleneckConfig } from "./bottleneck/config.js";
 import type { PeftConfig } from "./config.js";
 import { IA3Config } from "./ia3/config.js";
 import { LoraConfig } from "./lora/config.js";
+import { PrefixTuningConfig } from "./prompts/prefixTuning.js";
 import { PromptTuningConfig } from "./prompts/promptTuning.js";
 import { VisualPromptConfig } from "./prompts/visualPrompt.js";
 
@@ -21,6 +22,7 @@ const BUILT_IN: readonly MethodClass[] = [
   IA3Config,
   BottleneckConfig,
   PromptTuningConfig,
+  PrefixTuningConfig,
   VisualPromptConfig,
   LinearProbeConfig,
   BitFitConfig,

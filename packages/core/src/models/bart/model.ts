@@ -56,7 +56,7 @@ abstract class BartStack extends Module {
   }
 
   /** How many positions prefixes take before the first token's. */
-  protected get past(): number {
+  get past(): number {
     return 0;
   }
 
@@ -106,7 +106,7 @@ export class BartDecoder extends BartStack {
     this.layers = Array.from({ length: config.decoder.layers }, () => new BartDecoderLayer(config, init));
   }
 
-  protected override get past(): number {
+  override get past(): number {
     return this.layers[0]?.self_attn.prefix?.keys.count ?? 0;
   }
 
@@ -140,6 +140,11 @@ export class BartModel extends Module {
     this.shared = new Embedding(config.vocabSize, config.dModel, init);
     this.encoder = new BartEncoder(config, init);
     this.decoder = new BartDecoder(config, init);
+  }
+
+  /** How many positions of the encoder or the decoder prompts and prefixes take. */
+  get virtualTokens(): number {
+    return Math.max(this.encoder.prompts.count, this.decoder.past);
   }
 
   /** The encoder's output, [batch, source, dModel]. */

@@ -31,10 +31,11 @@ export class CLIPAttention extends Module {
   }
 
   override forward(x: tf.Tensor, mask: tf.Tensor | undefined): tf.Tensor {
+    const queries = this.q_proj.forward(x);
     const keys = this.prefix.keys.forward(this.k_proj.forward(x));
     const values = this.prefix.values.forward(this.v_proj.forward(x));
     const options = { heads: this.#heads, mask: mask && maskOver(mask, keys.shape[1]!), dropout: this.dropout };
-    return this.out_proj.forward(attentionWithDropout(this.q_proj.forward(x), keys, values, options));
+    return this.out_proj.forward(attentionWithDropout(queries, keys, values, options));
   }
 }
 

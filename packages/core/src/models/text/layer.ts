@@ -29,10 +29,11 @@ export class TextSelfAttention extends Module {
   }
 
   override forward(x: tf.Tensor, mask: tf.Tensor | undefined): tf.Tensor {
+    const queries = this.query.forward(x);
     const keys = this.prefix.keys.forward(this.key.forward(x));
     const values = this.prefix.values.forward(this.value.forward(x));
     const options = { heads: this.#heads, mask: mask && maskOver(mask, keys.shape[1]!), dropout: this.dropout };
-    return attentionWithDropout(this.query.forward(x), keys, values, options);
+    return attentionWithDropout(queries, keys, values, options);
   }
 }
 

@@ -96,9 +96,10 @@ export class ViTSelfAttention extends Layer {
   }
 
   override forward(x: tf.Tensor): tf.Tensor {
+    const queries = this.query.forward(x);
     const keys = this.prefix.keys.forward(this.key.forward(x));
     const values = this.prefix.values.forward(this.value.forward(x));
-    return attention(this.query.forward(x), keys, values, { heads: this.#heads });
+    return attention(queries, keys, values, { heads: this.#heads });
   }
 }
 
