@@ -19,7 +19,11 @@ export interface BenchRow {
 }
 
 /** Suites by name. Suite `NAME` has its sides in `src/sides/NAME.ts` and `reference/bench/NAME.py`. */
-export const suites: ReadonlyMap<string, BenchRow[]> = new Map([["engine", engineRows()]]);
+export const suites: ReadonlyMap<string, BenchRow[]> = new Map([
+  ["engine", engineRows()],
+  // Merged once, in a fresh process whose weights have been read.
+  ["merge", [{ ...row("vit-b-lora-r8", "first", 1, null), checkpoint: true }]],
+]);
 
 function row(name: string, kind: RowKind, targetTime: number | null, targetMemory: number | null): BenchRow {
   return { name, kind, targetTime, targetMemory };
