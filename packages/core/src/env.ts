@@ -2,7 +2,7 @@
 
 /** Something that works but is probably not what was meant. */
 export interface PeftWarning {
-  readonly code: "CONFIG_UNKNOWN_KEY" | "LOCK_TAKEN_OVER" | "LOG_DAMAGED" | "TARGET_PARTIAL";
+  readonly code: "CONFIG_UNKNOWN_KEY" | "LAYOUT_PARTIAL" | "LOCK_TAKEN_OVER" | "LOG_DAMAGED" | "TARGET_PARTIAL";
   readonly message: string;
 }
 

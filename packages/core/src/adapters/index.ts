@@ -23,6 +23,7 @@ export {
 export { type GetPeftModelOptions, getPeftModel } from "./getPeftModel.js";
 export { type HeadInit, newHead } from "./headInit.js";
 export { IA3Config, type IA3Fields } from "./ia3/config.js";
+export { LAYOUTS, type Layout } from "./layouts.js";
 export { LoraConfig, type LoraFields } from "./lora/config.js";
 export { ConvLora } from "./lora/conv.js";
 export { EmbeddingLora } from "./lora/embedding.js";
