@@ -53,6 +53,8 @@ export interface PromptTuningConfig extends Readonly<PromptTuningFields> {}
  * P trained vectors before a text's words, for BERT, RoBERTa, T5's and BART's encoders. They have places and are never masked;
  * logits of single tokens are those of the words alone. A classifier that reads the first token reads the first prompt, as
  * in PEFT. Of a text there is room for P tokens less.
+ *
+ * With transformers 5 PEFT makes no model of an encoder-decoder one; files for those are in its form all the same.
  */
 export class PromptTuningConfig extends PeftConfig<PromptTuningFields> {
   static readonly peftType = "PROMPT_TUNING";
