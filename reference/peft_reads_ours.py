@@ -2,7 +2,7 @@
 
     python peft_reads_ours.py FOLDER
 
-FOLDER holds 0, 1, ...: an adapter each, with the batch in `inputs.safetensors` (with `inputIds` for the small host). Prints a
+FOLDER holds 0, 1, ...: an adapter each, with the batch in `inputs.safetensors` and the host's name in `host.txt`. Prints a
 JSON list: logits, the logits after merging (null where PEFT does not merge), and the keys that are in the file or in PEFT's
 model alone.
 """
@@ -19,13 +19,32 @@ from safetensors.torch import load_file
 from transformers.utils import logging
 
 import small_host
+import text_hosts
 from vit_hosts import TINY, classifier
 
 logging.set_verbosity_error()
 warnings.simplefilter("ignore")
 
 
+# Hosts of text by their folders, as `text_hosts.build` makes them.
+TEXT_HOSTS = {
+    "../bert/tiny-sequence": ("bert", "tiny", "sequence", 3),
+    "../bert/odd-token": ("bert", "odd", "token", 4),
+    "../roberta/tiny-sequence": ("roberta", "tiny", "sequence", 3),
+}
+
+
+def host_of(name: str) -> torch.nn.Module:
+    if name in TEXT_HOSTS:
+        *which, labels = TEXT_HOSTS[name]
+        return text_hosts.build(*which, num_labels=labels)
+    return classifier(TINY) if name == "../vit/tiny" else small_host.small_host()
+
+
 def logits_of(model, inputs: dict) -> torch.Tensor:
+    if "pixelValues" not in inputs:
+        with torch.no_grad():
+            return model(input_ids=inputs["inputIds"].long(), attention_mask=inputs["attentionMask"].long()).logits
     pixels = inputs["pixelValues"].double()
     with torch.no_grad():
         return model(pixels, inputs["inputIds"].long()) if "inputIds" in inputs else model(pixels).logits
@@ -33,11 +52,13 @@ def logits_of(model, inputs: dict) -> torch.Tensor:
 
 def read(folder: Path) -> dict:
     inputs = load_file(folder / "inputs.safetensors")
-    host = small_host.small_host() if "inputIds" in inputs else classifier(TINY)
+    host = host_of((folder / "host.txt").read_text())
     model = PeftModel.from_pretrained(host, folder).eval()
     keys = load_file(folder / "adapter_model.safetensors").keys() ^ get_peft_model_state_dict(model).keys()
     model = model.double()
     logits = logits_of(model, inputs)
+    if not hasattr(model, "merge_and_unload") or model.active_peft_config.is_prompt_learning:
+        return {"logits": logits.flatten().tolist(), "merged": None, "strangers": sorted(keys)}
     try:
         merged = logits_of(model.merge_and_unload(), inputs).flatten().tolist()
     except NotImplementedError:

@@ -2,7 +2,13 @@
 
 /** Something that works but is probably not what was meant. */
 export interface PeftWarning {
-  readonly code: "CONFIG_UNKNOWN_KEY" | "EXPORT_APPROXIMATE" | "LOCK_TAKEN_OVER" | "LOG_DAMAGED" | "TARGET_PARTIAL";
+  readonly code:
+    | "CONFIG_UNKNOWN_KEY"
+    | "EXPORT_APPROXIMATE"
+    | "LAYOUT_PARTIAL"
+    | "LOCK_TAKEN_OVER"
+    | "LOG_DAMAGED"
+    | "TARGET_PARTIAL";
   readonly message: string;
 }
 

@@ -21,6 +21,7 @@ export type PeftErrorCode =
   | "FILE_UNREADABLE"
   | "FILE_UNWRITABLE"
   | "FOLDER_LOCKED"
+  | "HUB_FAILED"
   | "HUB_ID"
   | "IMAGE_INVALID"
   | "JSON_INVALID"

@@ -9,6 +9,7 @@ export { PeftError, type PeftErrorCode, type PeftErrorOptions } from "./errors.j
 export * from "./files/index.js";
 export * from "./generation/index.js";
 export type { HostArray } from "./hostArray.js";
+export * from "./hub/index.js";
 export * from "./metrics/index.js";
 export * from "./models/index.js";
 export * from "./nn/index.js";

@@ -22,6 +22,8 @@ export interface BenchRow {
 export const suites: ReadonlyMap<string, BenchRow[]> = new Map([
   ["engine", engineRows()],
   ["hosts", hostRows()],
+  // Merged once, in a fresh process whose weights have been read.
+  ["merge", [{ ...row("vit-b-lora-r8", "first", 1, null), checkpoint: true }]],
 ]);
 
 function row(name: string, kind: RowKind, targetTime: number | null, targetMemory: number | null): BenchRow {

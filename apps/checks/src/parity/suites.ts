@@ -8,6 +8,7 @@ import { generation } from "./generation.js";
 import { mosa } from "./mosa.js";
 import { ops } from "./ops.js";
 import { peft } from "./peft.js";
+import { prompts } from "./prompts.js";
 import { roberta } from "./roberta.js";
 import type { ParitySuite } from "./rows.js";
 import { swin } from "./swin.js";
@@ -19,5 +20,5 @@ export const suites: ParitySuite[] = [
   ops,
   ...[vit, swin, clip, ast, bert, roberta, t5, bart],
   ...[tokenizers, generation],
-  ...[peft, bottleneck, mosa],
+  ...[peft, prompts, bottleneck, mosa],
 ];

@@ -1,7 +1,7 @@
 // Adapters that this library writes, read by Python's PEFT (reference/peft_reads_ours.py): the same tensors, and the same
 // logits, active and merged.
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -14,6 +14,9 @@ import {
   LoraConfig,
   type PeftConfig,
   type PeftModel,
+  PrefixTuningConfig,
+  PromptTuningConfig,
+  TextHost,
   useEngine,
   writeSafetensors,
 } from "@peft/core";
@@ -24,6 +27,9 @@ import { type Row, row, skippedRow } from "./rows.js";
 
 const VIT = "../vit/tiny";
 const SMALL = "small";
+const BERT = "../bert/tiny-sequence";
+const TOKENS = "../bert/odd-token";
+const ROBERTA = "../roberta/tiny-sequence";
 const EVERY_LAYER = ["stem", "mix", "words", "fc1", "fc2"];
 
 /** An adapter made of two, with the name that is saved in the folder itself. */
@@ -74,6 +80,15 @@ const CASES: readonly [subject: string, host: string, made: PeftConfig | typeof 
       feedforwardModules: ["layer.1.output.dense"],
     }),
   ],
+  ["prompts, BERT", BERT, new PromptTuningConfig({ numVirtualTokens: 3, initTokenIds: [5, 8] })],
+  ["prompts, RoBERTa", ROBERTA, new PromptTuningConfig({ numVirtualTokens: 3 })],
+  ["prefixes, BERT", BERT, new PrefixTuningConfig({ numVirtualTokens: 3 })],
+  ["prefixes, BERT's tokens", TOKENS, new PrefixTuningConfig({ numVirtualTokens: 3 })],
+  [
+    "prefixes from a projection, RoBERTa",
+    ROBERTA,
+    new PrefixTuningConfig({ numVirtualTokens: 3, prefixProjection: true, encoderHiddenSize: 12 }),
+  ],
 ];
 
 interface Reading {
@@ -96,7 +111,9 @@ export async function writtenRows(root: string): Promise<Row[]> {
     await useEngine("compiled", { threads: 2 });
     const ours: { logits: Numbers; merged: Numbers | undefined }[] = [];
     for (const [i, [, host, made]] of CASES.entries()) {
-      ours.push(await write(join(folder, String(i)), await hostOf(join(root, "fixtures"), host), made));
+      const own = join(folder, String(i));
+      ours.push(await write(own, await hostOf(join(root, "fixtures"), host), made));
+      await writeFile(join(own, "host.txt"), host);
     }
     const script = join(root, "reference/peft_reads_ours.py");
     const { stdout } = await promisify(execFile)(python, [script, folder], { maxBuffer: 2 ** 26 });
@@ -134,6 +151,12 @@ async function write(
 }
 
 function inputsOf(host: HostModel): Record<string, HostArray> {
+  if (host instanceof TextHost) {
+    const ids = Int32Array.of(2, 5, 7, 3, 9, 3, 2, 11, 12, 3, 14, 15);
+    const ones = new Int32Array(ids.length).fill(1);
+    const shape = [2, 6];
+    return { inputIds: { data: ids, shape, dtype: "int32" }, attentionMask: { data: ones, shape, dtype: "int32" } };
+  }
   const isVit = host.headPath === "classifier";
   const size = isVit ? 32 : SMALL_HOST.size;
   const shape = [2, 3, size, size];

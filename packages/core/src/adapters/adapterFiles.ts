@@ -27,6 +27,8 @@ const WEIGHTS_FILE = "adapter_model.safetensors";
 const CARD_FILE = "README.md";
 /** PEFT's wrapper around the host is part of every key. */
 const PREFIX = "base_model.model.";
+/** That of PEFT's methods which leave the host's modules alone. */
+const PREFIX_BESIDE = "base_model.";
 /** PEFT repeats the weight of some adapted embeddings in the adapter's file. */
 const REPEATED = ".base_layer.weight";
 
@@ -37,8 +39,11 @@ export async function writeAdapter(
 ): Promise<void> {
   const tensors = new Map<string, HostTensor>();
   for (const [key, parameter] of attachment.parameters) {
-    tensors.set(PREFIX + host.names.to(naming, key), await toFile(parameter, attachment.bytes?.has(key) ?? false));
+    if (attachment.folded && attachment.beside?.has(key)) continue;
+    const inFile = keyInFile(attachment, key, host.names.to(naming, key));
+    tensors.set(inFile, await toFile(parameter, attachment.bytes?.has(key) ?? false));
   }
+  for (const [key, tensor] of (await attachment.folded?.()) ?? []) tensors.set(key, tensor);
   const json = describe(host, config, attachment, naming);
   const hasCard = await stat(join(directory, CARD_FILE)).then(
     () => true,
@@ -50,6 +55,19 @@ export async function writeAdapter(
     // A card that is there may have been written by hand.
     if (!hasCard) await writeFileAtomic(join(folder, CARD_FILE), modelCard(json));
   });
+}
+
+/** @param spelt the key in the file's spelling */
+function keyInFile({ beside }: Attachment, key: string, spelt: string): string {
+  if (!beside) return PREFIX + spelt;
+  return beside.has(key) ? key : PREFIX_BESIDE + spelt;
+}
+
+/** The key of a tensor in a file, in the host's spelling; undefined for a name that no key has. */
+function keyOf({ beside }: Attachment, host: HostModel, name: string): string | undefined {
+  if (beside?.has(name)) return name;
+  const prefix = beside ? PREFIX_BESIDE : PREFIX;
+  return name.startsWith(prefix) ? host.names.toHost(name.slice(prefix.length)) : undefined;
 }
 
 function describe(
@@ -125,7 +143,7 @@ export async function readAdapter(
   const repeats = new Map<string, Parameter>();
   const hostParameters = host.parameters();
   for (const name of weights.tensors.keys()) {
-    const key = name.startsWith(PREFIX) ? host.names.toHost(name.slice(PREFIX.length)) : undefined;
+    const key = keyOf(attachment, host, name);
     const repeated = key?.endsWith(REPEATED) ? hostParameters.get(key.replace(REPEATED, ".weight")) : undefined;
     if (repeated) repeats.set(name, repeated);
     else if (key === undefined || !attachment.parameters.has(key) || found.has(key)) strangers.push(name);

@@ -23,6 +23,7 @@ export {
 export { type GetPeftModelOptions, getPeftModel } from "./getPeftModel.js";
 export { type HeadInit, newHead } from "./headInit.js";
 export { IA3Config, type IA3Fields } from "./ia3/config.js";
+export { LAYOUTS, type Layout } from "./layouts.js";
 export { LoraConfig, type LoraFields } from "./lora/config.js";
 export { ConvLora } from "./lora/conv.js";
 export { EmbeddingLora } from "./lora/embedding.js";
@@ -31,6 +32,9 @@ export { LinearLora } from "./lora/linear.js";
 export { MergeableParameter, type Merges, mergeAll, unmergeAll } from "./mergeable.js";
 export type { Attachment, StepContext, TrainingHooks, UpdateScope } from "./method.js";
 export { type LoadAdapterOptions, PeftModel, type SavePretrainedOptions } from "./peftModel.js";
+export { PrefixTuningConfig, type PrefixTuningFields } from "./prompts/prefixTuning.js";
+export { PromptTuningConfig, type PromptTuningFields } from "./prompts/promptTuning.js";
+export { VisualPromptConfig, type VisualPromptFields } from "./prompts/visualPrompt.js";
 export { type MethodClass, registerMethod } from "./registry.js";
 export {
   attachToResiduals,

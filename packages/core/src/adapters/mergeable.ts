@@ -20,8 +20,10 @@ export class MergeableParameter implements Part {
     return this.#merged !== undefined;
   }
 
-  read(): Promise<ParameterData> {
-    return (this.#slot.get() as Parameter).read();
+  /** The numbers, which are not to be changed: those on the host are not copied. */
+  async read(): Promise<ParameterData> {
+    const parameter = this.#slot.get() as Parameter;
+    return parameter.peek() ?? parameter.read();
   }
 
   /** Puts merged numbers in the place of the host's. */

@@ -3,6 +3,7 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import type { Parameter } from "../engine/index.js";
+import type { HostTensor } from "../files/index.js";
 import type { ModelInputs, ModelOutput, Naming } from "../models/index.js";
 
 /** A training step as a method sees it, inside a compiled function. */
@@ -61,6 +62,13 @@ export interface Attachment {
   readonly replaces?: ReadonlyMap<string, Parameter>;
   /** Keys of int32 tensors whose values fit a byte: the file holds them as U8. */
   readonly bytes?: ReadonlySet<string>;
+  /**
+   * Keys of tensors that stand beside the host and not in its modules, such as prompts. PEFT's file then has these keys as
+   * they are, and those of copied modules after `base_model.` alone.
+   */
+  readonly beside?: ReadonlySet<string>;
+  /** What the file holds in place of the tensors that are beside the host, where it is not those themselves. */
+  readonly folded?: () => Promise<ReadonlyMap<string, HostTensor>>;
   readonly hooks?: TrainingHooks;
   /** The config as the file is to hold it, such as with the targets that were found. @defaultValue the config's own */
   describe?(naming: Naming): Record<string, unknown>;

@@ -6,6 +6,9 @@ import { BottleneckConfig } from "./bottleneck/config.js";
 import type { PeftConfig } from "./config.js";
 import { IA3Config } from "./ia3/config.js";
 import { LoraConfig } from "./lora/config.js";
+import { PrefixTuningConfig } from "./prompts/prefixTuning.js";
+import { PromptTuningConfig } from "./prompts/promptTuning.js";
+import { VisualPromptConfig } from "./prompts/visualPrompt.js";
 
 /** What a method's config class must have beside its instances. */
 export interface MethodClass {
@@ -18,6 +21,9 @@ const BUILT_IN: readonly MethodClass[] = [
   LoraConfig,
   IA3Config,
   BottleneckConfig,
+  PromptTuningConfig,
+  PrefixTuningConfig,
+  VisualPromptConfig,
   LinearProbeConfig,
   BitFitConfig,
   FullConfig,

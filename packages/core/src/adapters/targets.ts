@@ -2,7 +2,7 @@
 
 import { env } from "../env.js";
 import { PeftError } from "../errors.js";
-import type { HostModel, NameTable } from "../models/index.js";
+import { type HostModel, type NameTable, TokenPlace } from "../models/index.js";
 import { Linear, type Module, namedModules } from "../nn/index.js";
 import { nearestNames } from "./nearest.js";
 import { fullMatch, pythonPattern } from "./pythonPattern.js";
@@ -38,7 +38,8 @@ export type Matcher = (path: string) => boolean;
  * @throws PeftError TARGET_NOT_FOUND with the nearest names if nothing matches; CONFIG_INVALID for a pattern that is none
  */
 export function findTargets(host: HostModel, rules: TargetRules): string[] {
-  const modules = [...namedModules(host)].filter(([path]) => path !== "");
+  // A place for tokens is no layer, whatever a pattern says of its name.
+  const modules = [...namedModules(host)].filter(([path, module]) => path !== "" && !(module instanceof TokenPlace));
   const paths = modules.map(([path]) => path);
   const either = (matcher: Matcher) => inEitherSpelling(host.names, matcher);
   const excluded = rules.excludeModules ? either(matches(rules.excludeModules, "excludeModules")) : () => false;

@@ -32,4 +32,5 @@ export type { ProblemType } from "./sequenceLoss.js";
 export * from "./swin/index.js";
 export * from "./t5/index.js";
 export * from "./text/index.js";
+export { eachOf, insertTokens, type PutTokens, TokenPlace, type Tokens } from "./tokenPlace.js";
 export * from "./vit/index.js";

@@ -6,6 +6,7 @@ import { Parameter } from "../../engine/index.js";
 import { PeftError } from "../../errors.js";
 import { Conv2d, Dropout, type Initializer, Layer, LayerNorm, Module, nameModules, normal } from "../../nn/index.js";
 import { saveModel } from "../loading.js";
+import { TokenPlace } from "../tokenPlace.js";
 import { ViTLayer } from "../vit/model.js";
 import { type ASTLoadingOptions, loadAST } from "./checkpoint.js";
 import { type ASTConfig, gridOf, serializeASTConfig } from "./config.js";
@@ -66,6 +67,8 @@ export interface ASTOutput {
 /** The bare model, without a head. */
 export class ASTModel extends Module {
   readonly embeddings: Layer;
+  /** Where prompts go: behind the two tokens in front. */
+  readonly prompts: TokenPlace;
   readonly encoder: { readonly layer: readonly Layer[] };
   readonly layernorm: Layer;
 
@@ -77,6 +80,7 @@ export class ASTModel extends Module {
     super();
     const init = normal(config.initializerRange, seed);
     this.embeddings = new ASTEmbeddings(config, init);
+    this.prompts = new TokenPlace(config.hiddenSize, 2);
     this.encoder = { layer: Array.from({ length: config.numHiddenLayers }, () => new ViTLayer(config, init)) };
     this.layernorm = new LayerNorm(config.hiddenSize, config.layerNormEps);
     nameModules(this);
@@ -99,7 +103,7 @@ export class ASTModel extends Module {
   }
 
   override forward(spectrograms: tf.Tensor): ASTOutput {
-    const hiddenStates = [this.embeddings.forward(spectrograms)];
+    const hiddenStates = [this.prompts.forward(this.embeddings.forward(spectrograms))];
     for (const layer of this.encoder.layer) hiddenStates.push(layer.forward(hiddenStates.at(-1)!));
     return { lastHiddenState: this.layernorm.forward(hiddenStates.at(-1)!), hiddenStates };
   }

@@ -96,7 +96,7 @@ export class BartForConditionalGeneration extends Seq2SeqModel {
   }
 
   override get maxPositions(): number {
-    return this.#config.maxPositionEmbeddings;
+    return this.#config.maxPositionEmbeddings - this.model.virtualTokens;
   }
 
   override get nameOrPath(): string | undefined {

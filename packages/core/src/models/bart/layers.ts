@@ -13,7 +13,8 @@ import {
   Module,
   Residual,
 } from "../../nn/index.js";
-import { type AttentionKind, attend, keysAndValues } from "../seq2seq/index.js";
+import { type AttentionKind, attend, keysAndValues, withPrefix } from "../seq2seq/index.js";
+import { maskOver, type PrefixPlaces, prefixPlaces } from "../tokenPlace.js";
 import type { BartConfig, BartStackConfig } from "./config.js";
 
 /** PyTorch's default, which BART's layer norms have. */
@@ -25,6 +26,8 @@ export class BartAttention extends Module {
   readonly k_proj: Layer;
   readonly v_proj: Layer;
   readonly out_proj: Layer;
+  /** Where prefixes go: in the decoder's attention to its own tokens. */
+  readonly prefix?: PrefixPlaces;
   /** Of the probabilities. */
   readonly dropout: Dropout;
   readonly #heads: number;
@@ -37,6 +40,7 @@ export class BartAttention extends Module {
     this.k_proj = new Linear(dModel, dModel, { init });
     this.v_proj = new Linear(dModel, dModel, { init });
     this.out_proj = new Linear(dModel, dModel, { init });
+    if (kind === "decoder") this.prefix = prefixPlaces(dModel);
     this.dropout = new Dropout(dropout.attention);
     this.#heads = heads;
     this.#scale = (dModel / heads) ** -0.5;
@@ -53,8 +57,10 @@ export class BartAttention extends Module {
       keys: this.k_proj.forward(source!),
       values: this.v_proj.forward(source!),
     }));
-    const options = { heads: this.#heads, scale: this.#scale, mask, dropout: this.dropout };
-    return this.out_proj.forward(attend(this.q_proj.forward(x), kv, options));
+    const all = withPrefix(kv, this.prefix);
+    const over = mask && maskOver(mask, all.keys.shape[1]!);
+    const options = { heads: this.#heads, scale: this.#scale, mask: over, dropout: this.dropout };
+    return this.out_proj.forward(attend(this.q_proj.forward(x), all, options));
   }
 }
 

@@ -6,6 +6,7 @@ import { Dropout, Embedding, type Initializer, type Layer, LayerNorm, Module, no
 import { paddingMask } from "../../ops/index.js";
 import type { ModelInputs } from "../hostModel.js";
 import { attentionCache, decoderMask } from "../seq2seq/index.js";
+import { TokenPlace } from "../tokenPlace.js";
 import type { BartConfig } from "./config.js";
 import { BartDecoderLayer, BartEncoderLayer, LAYER_NORM_EPS } from "./layers.js";
 
@@ -14,6 +15,8 @@ const POSITION_OFFSET = 2;
 
 /** What encoder and decoder begin with. */
 abstract class BartStack extends Module {
+  /** Where prompts go: before the tokens, with positions of their own. */
+  readonly prompts?: TokenPlace;
   readonly embed_positions: Embedding;
   readonly layernorm_embedding: Layer;
   readonly dropout: Layer;
@@ -36,28 +39,41 @@ abstract class BartStack extends Module {
    * @throws PeftError SHAPE_MISMATCH for more tokens than there are positions
    */
   embed(vectors: tf.Tensor): tf.Tensor {
-    const tokens = vectors.shape[1]!;
-    if (tokens > this.#maxPositions) {
-      throw new PeftError("SHAPE_MISMATCH", `${tokens} tokens, and the model numbers ${this.#maxPositions}`, {
-        place: this.path,
-        hint: "truncate the tokens",
-      });
-    }
     const scaled = this.#scale === 1 ? vectors : tf.mul(vectors, this.#scale);
-    return this.layernorm_embedding.forward(tf.add(scaled, this.embed_positions.forward(this.placesOf(tokens))));
+    const all = this.prompts ? this.prompts.forward(scaled) : scaled;
+    const tokens = all.shape[1]!;
+    if (tokens + this.past > this.#maxPositions) {
+      throw new PeftError(
+        "SHAPE_MISMATCH",
+        `${tokens + this.past} tokens, and the model numbers ${this.#maxPositions}`,
+        {
+          place: this.path,
+          hint: "truncate the tokens",
+        },
+      );
+    }
+    return this.layernorm_embedding.forward(tf.add(all, this.embed_positions.forward(this.placesOf(tokens))));
+  }
+
+  /** How many positions prefixes take before the first token's. */
+  get past(): number {
+    return 0;
   }
 
   /** The rows of the position table, [tokens] int32. */
   protected placesOf(tokens: number): tf.Tensor {
-    return tf.range(POSITION_OFFSET, POSITION_OFFSET + tokens, 1, "int32");
+    const first = POSITION_OFFSET + this.past;
+    return tf.range(first, first + tokens, 1, "int32");
   }
 }
 
 export class BartEncoder extends BartStack {
+  override readonly prompts: TokenPlace;
   readonly layers: BartEncoderLayer[];
 
   constructor(config: BartConfig, init: Initializer) {
     super(config, init);
+    this.prompts = new TokenPlace(config.dModel);
     this.layers = Array.from({ length: config.encoder.layers }, () => new BartEncoderLayer(config, init));
   }
 
@@ -90,9 +106,13 @@ export class BartDecoder extends BartStack {
     this.layers = Array.from({ length: config.decoder.layers }, () => new BartDecoderLayer(config, init));
   }
 
+  override get past(): number {
+    return this.layers[0]?.self_attn.prefix?.keys.count ?? 0;
+  }
+
   protected override placesOf(tokens: number): tf.Tensor {
     const place = attentionCache()?.place;
-    return place ? tf.add(place.position, tf.scalar(POSITION_OFFSET, "int32")) : super.placesOf(tokens);
+    return place ? tf.add(place.position, tf.scalar(POSITION_OFFSET + this.past, "int32")) : super.placesOf(tokens);
   }
 
   /**
@@ -120,6 +140,11 @@ export class BartModel extends Module {
     this.shared = new Embedding(config.vocabSize, config.dModel, init);
     this.encoder = new BartEncoder(config, init);
     this.decoder = new BartDecoder(config, init);
+  }
+
+  /** How many positions of the encoder or the decoder prompts and prefixes take. */
+  get virtualTokens(): number {
+    return Math.max(this.encoder.prompts.count, this.decoder.past);
   }
 
   /** The encoder's output, [batch, source, dModel]. */

@@ -4,10 +4,11 @@ import type * as tf from "@tensorflow/tfjs";
 import { Parameter } from "../../engine/index.js";
 import { activation, type Embedding, type Initializer, Layer, LayerNorm, Linear, nameModules } from "../../nn/index.js";
 import { linear } from "../../ops/index.js";
+import type { ModelInputs } from "../hostModel.js";
 import type { TextHead } from "../text/checkpoint.js";
 import type { TextConfig } from "../text/config.js";
 import { initializerOf, TextHost, type TextLoadingOptions } from "../text/host.js";
-import type { TextOutput } from "../text/model.js";
+import { ownTokens, type TextOutput } from "../text/model.js";
 import { BertModel } from "./model.js";
 
 const HEAD: TextHead = { task: "MaskedLM", prefix: "cls.predictions." };
@@ -70,7 +71,7 @@ export class BertForMaskedLM extends TextHost {
   }
 
   /** logits: [batch, tokens, vocabulary] */
-  protected override logitsOf({ lastHiddenState }: TextOutput): tf.Tensor {
-    return this.cls.predictions.forward(lastHiddenState);
+  protected override logitsOf(output: TextOutput, inputs: ModelInputs): tf.Tensor {
+    return this.cls.predictions.forward(ownTokens(output, inputs));
   }
 }

@@ -2,10 +2,11 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import { Dropout, type Layer, Linear, nameModules } from "../../nn/index.js";
+import type { ModelInputs } from "../hostModel.js";
 import type { TextHead } from "../text/checkpoint.js";
 import type { TextConfig } from "../text/config.js";
 import { initializerOf, type TextClassifierOptions, TextHost } from "../text/host.js";
-import type { TextOutput } from "../text/model.js";
+import { ownTokens, type TextOutput } from "../text/model.js";
 import { BertModel } from "./model.js";
 
 const HEAD: TextHead = { task: "TokenClassification", prefix: "classifier." };
@@ -44,7 +45,7 @@ export class BertForTokenClassification extends TextHost {
   }
 
   /** logits: [batch, tokens, labels] */
-  protected override logitsOf({ lastHiddenState }: TextOutput): tf.Tensor {
-    return this.classifier.forward(this.dropout.forward(lastHiddenState));
+  protected override logitsOf(output: TextOutput, inputs: ModelInputs): tf.Tensor {
+    return this.classifier.forward(this.dropout.forward(ownTokens(output, inputs)));
   }
 }

@@ -4,6 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { checkpoint } from "../../engine/index.js";
 import { activation, Dropout, type Initializer, Layer, LayerNorm, Linear, Module, Residual } from "../../nn/index.js";
 import { attentionWithDropout } from "../attentionDropout.js";
+import { maskOver, type PrefixPlaces, prefixPlaces } from "../tokenPlace.js";
 import type { CLIPEncoderConfig } from "./config.js";
 
 /** Attention with its projections: [batch, tokens, D] to the same. */
@@ -12,6 +13,8 @@ export class CLIPAttention extends Module {
   readonly k_proj: Layer;
   readonly v_proj: Layer;
   readonly out_proj: Layer;
+  /** Where prefixes go. */
+  readonly prefix: PrefixPlaces;
   /** Of the probabilities, in training. */
   readonly dropout: Dropout;
   readonly #heads: number;
@@ -23,13 +26,16 @@ export class CLIPAttention extends Module {
     this.k_proj = new Linear(hiddenSize, hiddenSize, { init });
     this.v_proj = new Linear(hiddenSize, hiddenSize, { init });
     this.out_proj = new Linear(hiddenSize, hiddenSize, { init });
+    this.prefix = prefixPlaces(hiddenSize);
     this.dropout = new Dropout(attentionDropout);
   }
 
   override forward(x: tf.Tensor, mask: tf.Tensor | undefined): tf.Tensor {
-    const [q, k, v] = [this.q_proj.forward(x), this.k_proj.forward(x), this.v_proj.forward(x)] as const;
-    const options = { heads: this.#heads, mask, dropout: this.dropout };
-    return this.out_proj.forward(attentionWithDropout(q, k, v, options));
+    const queries = this.q_proj.forward(x);
+    const keys = this.prefix.keys.forward(this.k_proj.forward(x));
+    const values = this.prefix.values.forward(this.v_proj.forward(x));
+    const options = { heads: this.#heads, mask: mask && maskOver(mask, keys.shape[1]!), dropout: this.dropout };
+    return this.out_proj.forward(attentionWithDropout(queries, keys, values, options));
   }
 }
 

@@ -5,6 +5,7 @@ import { Parameter } from "../../engine/index.js";
 import { PeftError } from "../../errors.js";
 import { Conv2d, Embedding, type Initializer, type Layer, LayerNorm, Module } from "../../nn/index.js";
 import { resizePositions } from "../positions.js";
+import { TokenPlace } from "../tokenPlace.js";
 import type { CLIPVisionConfig } from "./config.js";
 import { CLIPLayer, encode } from "./layer.js";
 import type { CLIPOutput } from "./text.js";
@@ -56,6 +57,8 @@ function sideOf({ imageSize, patchSize }: CLIPVisionConfig): number {
 /** The vision encoder without its projection. */
 export class CLIPVisionTransformer extends Module {
   readonly embeddings: CLIPVisionEmbeddings;
+  /** Where prompts go: behind the class token. */
+  readonly prompts: TokenPlace;
   /** So spelt in every checkpoint. */
   readonly pre_layrnorm: Layer;
   readonly encoder: { readonly layers: readonly CLIPLayer[] };
@@ -65,13 +68,14 @@ export class CLIPVisionTransformer extends Module {
     super();
     const { hiddenSize, layerNormEps, numHiddenLayers } = config;
     this.embeddings = new CLIPVisionEmbeddings(config, init);
+    this.prompts = new TokenPlace(hiddenSize, 1);
     this.pre_layrnorm = new LayerNorm(hiddenSize, layerNormEps);
     this.encoder = { layers: Array.from({ length: numHiddenLayers }, () => new CLIPLayer(config, init)) };
     this.post_layernorm = new LayerNorm(hiddenSize, layerNormEps);
   }
 
   override forward(pixels: tf.Tensor): CLIPOutput {
-    const x = this.pre_layrnorm.forward(this.embeddings.forward(pixels));
+    const x = this.pre_layrnorm.forward(this.prompts.forward(this.embeddings.forward(pixels)));
     const hiddenStates = encode(this.encoder.layers, x, undefined);
     const lastHiddenState = hiddenStates.at(-1)!;
     const [batch, , width] = lastHiddenState.shape as [number, number, number];

@@ -4,10 +4,11 @@ import type * as tf from "@tensorflow/tfjs";
 import { Parameter } from "../../engine/index.js";
 import { type Embedding, type Initializer, Layer, LayerNorm, Linear, nameModules } from "../../nn/index.js";
 import { gelu, linear } from "../../ops/index.js";
+import type { ModelInputs } from "../hostModel.js";
 import type { TextHead } from "../text/checkpoint.js";
 import type { TextConfig } from "../text/config.js";
 import { initializerOf, TextHost, type TextLoadingOptions } from "../text/host.js";
-import type { TextOutput } from "../text/model.js";
+import { ownTokens, type TextOutput } from "../text/model.js";
 import { RobertaModel } from "./model.js";
 
 const HEAD: TextHead = { task: "MaskedLM", prefix: "lm_head." };
@@ -67,7 +68,7 @@ export class RobertaForMaskedLM extends TextHost {
   }
 
   /** logits: [batch, tokens, vocabulary] */
-  protected override logitsOf({ lastHiddenState }: TextOutput): tf.Tensor {
-    return this.lm_head.forward(lastHiddenState);
+  protected override logitsOf(output: TextOutput, inputs: ModelInputs): tf.Tensor {
+    return this.lm_head.forward(ownTokens(output, inputs));
   }
 }

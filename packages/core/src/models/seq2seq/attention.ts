@@ -5,6 +5,7 @@ import * as tf from "@tensorflow/tfjs";
 import { isTraining } from "../../engine/index.js";
 import type { Dropout } from "../../nn/index.js";
 import { attention } from "../../ops/index.js";
+import type { PrefixPlaces } from "../tokenPlace.js";
 import { attentionCache, type KeysAndValues } from "./cache.js";
 
 /** What attends to what: the encoder's tokens to one another, the decoder's to those before, or to the encoder's output. */
@@ -19,6 +20,12 @@ export function keysAndValues(kind: AttentionKind, path: string, make: () => Key
   const cache = attentionCache();
   if (!cache || kind === "encoder") return make();
   return kind === "cross" ? cache.remember(path, make) : cache.append(path, make());
+}
+
+/** With what was put before them. The cache holds none of it, so that it is the same for all steps. */
+export function withPrefix(kv: KeysAndValues, prefix: PrefixPlaces | undefined): KeysAndValues {
+  if (!prefix) return kv;
+  return { keys: prefix.keys.forward(kv.keys), values: prefix.values.forward(kv.values) };
 }
 
 export interface AttendOptions {

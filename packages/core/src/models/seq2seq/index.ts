@@ -1,6 +1,6 @@
 // What encoder-decoder hosts have in common.
 
-export { type AttendOptions, type AttentionKind, attend, keysAndValues } from "./attention.js";
+export { type AttendOptions, type AttentionKind, attend, keysAndValues, withPrefix } from "./attention.js";
 export { AttentionCache, attentionCache, type KeysAndValues, type StepPlace } from "./cache.js";
 export {
   type GenerationConfig,

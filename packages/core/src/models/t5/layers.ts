@@ -4,7 +4,8 @@
 import * as tf from "@tensorflow/tfjs";
 import { checkpoint } from "../../engine/index.js";
 import { activation, Dropout, Embedding, Layer, Linear, Module, normal, Residual, RMSNorm } from "../../nn/index.js";
-import { type AttentionKind, attend, keysAndValues } from "../seq2seq/index.js";
+import { type AttentionKind, attend, keysAndValues, withPrefix } from "../seq2seq/index.js";
+import { maskOver, type PrefixPlaces, prefixPlaces } from "../tokenPlace.js";
 import { feedForward, type T5Config } from "./config.js";
 
 /** softmax(q k^T + mask) v: the scores are not divided by the square root of the width. */
@@ -15,6 +16,8 @@ export class T5Attention extends Module {
   readonly o: Layer;
   /** [buckets, heads]; in the first block of a stack, for all of its blocks. */
   readonly relative_attention_bias?: Embedding;
+  /** Where prefixes go: in the decoder's attention to its own tokens. */
+  readonly prefix?: PrefixPlaces;
   /** Of the probabilities. */
   readonly dropout: Dropout;
   readonly #heads: number;
@@ -34,6 +37,7 @@ export class T5Attention extends Module {
       const init = normal(factor * dModel ** -0.5, options.seed);
       this.relative_attention_bias = new Embedding(config.relativeAttentionNumBuckets, numHeads, init);
     }
+    if (options.kind === "decoder") this.prefix = prefixPlaces(inner);
     this.dropout = new Dropout(config.dropoutRate);
     this.#heads = numHeads;
     this.#kind = options.kind;
@@ -49,8 +53,10 @@ export class T5Attention extends Module {
       keys: this.k.forward(source!),
       values: this.v.forward(source!),
     }));
-    const options = { heads: this.#heads, scale: 1, mask, dropout: this.dropout };
-    return this.o.forward(attend(this.q.forward(x), kv, options));
+    const all = withPrefix(kv, this.prefix);
+    const over = mask && maskOver(mask, all.keys.shape[1]!);
+    const options = { heads: this.#heads, scale: 1, mask: over, dropout: this.dropout };
+    return this.o.forward(attend(this.q.forward(x), all, options));
   }
 }
 

@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import { Dropout, type Layer, Module, RMSNorm } from "../../nn/index.js";
 import { paddingMask } from "../../ops/index.js";
 import { attentionCache, decoderMask } from "../seq2seq/index.js";
+import { maskOver, TokenPlace } from "../tokenPlace.js";
 import type { T5Config } from "./config.js";
 import { T5CrossAttentionLayer, T5FeedForwardLayer, T5SelfAttentionLayer } from "./layers.js";
 import { type Buckets, relativeBias, relativeBiasAt } from "./relativePositions.js";
@@ -61,6 +62,8 @@ export interface T5EncoderInputs {
 }
 
 export class T5Encoder extends Module {
+  /** Where prompts go: before the tokens. */
+  readonly prompts: TokenPlace;
   readonly block: T5EncoderBlock[];
   readonly final_layer_norm: Layer;
   readonly dropout: Layer;
@@ -68,6 +71,7 @@ export class T5Encoder extends Module {
 
   constructor(config: T5Config, seed: number) {
     super();
+    this.prompts = new TokenPlace(config.dModel);
     this.block = Array.from({ length: config.numLayers }, (_, i) => {
       return new T5EncoderBlock(config, { relative: i === 0, seed });
     });
@@ -78,8 +82,9 @@ export class T5Encoder extends Module {
 
   /** @param embedded [batch, tokens, dModel] */
   override forward(embedded: tf.Tensor, { attentionMask, positions }: T5EncoderInputs = {}): T5StackOutput {
-    const tokens = embedded.shape[1]!;
-    const numbered = positions ?? tokens;
+    const x = this.prompts.forward(embedded);
+    const tokens = x.shape[1]!;
+    const numbered = positions === undefined ? tokens : positions + this.prompts.count;
     const bias = relativeBias(tableOf(this.block[0]!), numbered, this.#buckets);
     const rest = tokens - numbered;
     const whole =
@@ -91,8 +96,8 @@ export class T5Encoder extends Module {
             [0, rest],
           ])
         : bias;
-    const mask = attentionMask ? tf.add(whole, paddingMask(attentionMask)) : whole;
-    return run(embedded, this, this.block, (block, x) => block.forward(x, mask));
+    const mask = attentionMask ? tf.add(whole, maskOver(paddingMask(attentionMask), tokens)) : whole;
+    return run(x, this, this.block, (block, x) => block.forward(x, mask));
   }
 }
 
@@ -128,10 +133,17 @@ export class T5Decoder extends Module {
     const { ids, encoded, encodedMask } = inputs;
     const cache = attentionCache();
     const table = tableOf(this.block[0]!);
+    // Prefixes are before the first token, so that queries begin at the place behind them.
+    const past = this.block[0]!.layer[0].SelfAttention.prefix!.keys.count;
     const bias = cache?.place
-      ? relativeBiasAt(table, cache.place.position, cache.length, this.#buckets)
-      : relativeBias(table, ids.shape[1]!, this.#buckets);
-    const mask = tf.add(bias, decoderMask(ids, inputs.attentionMask));
+      ? relativeBiasAt(
+          table,
+          tf.add(cache.place.position, tf.scalar(past, "int32")),
+          past + cache.length,
+          this.#buckets,
+        )
+      : lastQueries(relativeBias(table, past + ids.shape[1]!, this.#buckets), ids.shape[1]!);
+    const mask = tf.add(bias, maskOver(decoderMask(ids, inputs.attentionMask), bias.shape[3]!));
     const padding = encodedMask && paddingMask(encodedMask);
     return run(embedded, this, this.block, (block, x) => block.forward(x, mask, encoded, padding));
   }
@@ -147,6 +159,12 @@ function run<Block>(
   for (const block of blocks) hiddenStates.push(forward(block, hiddenStates.at(-1)!));
   const lastHiddenState = stack.dropout.forward(stack.final_layer_norm.forward(hiddenStates.at(-1)!));
   return { lastHiddenState, hiddenStates };
+}
+
+/** [1, heads, all, keys] to [1, heads, queries, keys] */
+function lastQueries(bias: tf.Tensor, queries: number): tf.Tensor {
+  const [, heads, all, keys] = bias.shape as [number, number, number, number];
+  return all === queries ? bias : tf.slice(bias, [0, 0, all - queries, 0], [1, heads, queries, keys]);
 }
 
 function tableOf({ layer: [attention] }: T5EncoderBlock | T5DecoderBlock): tf.Tensor {

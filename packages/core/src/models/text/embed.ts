@@ -3,7 +3,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { type ByName, compileByName } from "../../engine/compileByName.js";
 import type { TextUse } from "./callText.js";
-import { firstToken, type TextModel } from "./model.js";
+import { firstToken, ownTokens, type TextModel } from "./model.js";
 
 export interface EmbedOptions extends TextUse {
   /** The mean over a text's tokens, as most sentence encoders want it, or the first token. @defaultValue "mean" */
@@ -45,7 +45,7 @@ function compiled(model: TextModel, { pooling, normalize }: Pooling): ByName<tf.
     compileByName((batch) => {
       const output = model.forward(batch);
       const pooled =
-        pooling === "first" ? firstToken(output) : meanOf(output.lastHiddenState, batch.attentionMask as tf.Tensor);
+        pooling === "first" ? firstToken(output) : meanOf(ownTokens(output, batch), batch.attentionMask as tf.Tensor);
       return normalize ? tf.div(pooled, tf.sqrt(tf.sum(tf.square(pooled), -1, true))) : pooled;
     });
   own.set(key, made);

@@ -3,15 +3,20 @@
 import * as tf from "@tensorflow/tfjs";
 import { Dropout, Embedding, type Initializer, type Layer, LayerNorm, Module } from "../../nn/index.js";
 import type { ModelInputs } from "../hostModel.js";
+import { TokenPlace } from "../tokenPlace.js";
 import type { TextConfig } from "./config.js";
-import { checkShapes, placesBesidePadding, placesInOrder } from "./inputs.js";
+import { checkShapes, placesOf, typesOf } from "./inputs.js";
 
 /**
  * inputIds [batch, tokens] to [batch, tokens, H]. PyTorch never trains the vector of padding; here it stays without a
  * gradient because nothing reads it, as long as the mask hides padding and no loss counts it.
+ *
+ * Prompts come in before the words, and are of the first segment; the places of all are then counted from the first prompt,
+ * padding too, whatever `positionIds` says.
  */
 export class TextEmbeddings extends Module {
   readonly word_embeddings: Layer;
+  readonly prompts: TokenPlace;
   readonly position_embeddings: Layer;
   readonly token_type_embeddings: Layer;
   readonly LayerNorm: Layer;
@@ -23,22 +28,21 @@ export class TextEmbeddings extends Module {
     const { vocabSize, maxPositionEmbeddings, typeVocabSize, hiddenSize, layerNormEps } = config;
     this.#config = config;
     this.word_embeddings = new Embedding(vocabSize, hiddenSize, init);
+    this.prompts = new TokenPlace(hiddenSize);
     this.position_embeddings = new Embedding(maxPositionEmbeddings, hiddenSize, init);
     this.token_type_embeddings = new Embedding(typeVocabSize, hiddenSize, init);
     this.LayerNorm = new LayerNorm(hiddenSize, layerNormEps);
     this.dropout = new Dropout(config.dropout.hidden);
   }
 
-  override forward(inputs: ModelInputs): tf.Tensor {
-    checkShapes(inputs, this.#config, this.path);
-    const { inputIds, tokenTypeIds, positionIds } = inputs as { inputIds: tf.Tensor } & ModelInputs;
-    const { modelType, padTokenId } = this.#config;
-    const places =
-      positionIds ?? (modelType === "roberta" ? placesBesidePadding(inputIds, padTokenId) : placesInOrder(inputIds));
-    const types = tokenTypeIds ?? tf.zeros([1, 1], "int32");
+  /** @param past how many places are taken before the first, by prefixes */
+  override forward(inputs: ModelInputs, past = 0): tf.Tensor {
+    const prompts = this.prompts.count;
+    checkShapes(inputs, this.#config, this.path, prompts + past);
+    const words = this.prompts.forward(this.word_embeddings.forward(inputs.inputIds!));
     const sum = tf.add(
-      tf.add(this.word_embeddings.forward(inputIds), this.token_type_embeddings.forward(types)),
-      this.position_embeddings.forward(places),
+      tf.add(words, this.token_type_embeddings.forward(typesOf(inputs, prompts))),
+      this.position_embeddings.forward(placesOf(inputs, this.#config, { prompts, past })),
     );
     return this.dropout.forward(this.LayerNorm.forward(sum));
   }

@@ -54,11 +54,11 @@ export abstract class TextHost extends HostModel {
   abstract get head(): TextHead;
 
   /** What the head says of the encoder's output. */
-  protected abstract logitsOf(output: TextOutput): tf.Tensor;
+  protected abstract logitsOf(output: TextOutput, inputs: ModelInputs): tf.Tensor;
 
   override forward(inputs: ModelInputs): ModelOutput {
     const output = this.encoder.forward(inputs);
-    return { logits: this.logitsOf(output), hiddenStates: output.hiddenStates };
+    return { logits: this.logitsOf(output, inputs), hiddenStates: output.hiddenStates };
   }
 
   /** Cross-entropy, the mean over the tokens that count. @throws PeftError SHAPE_MISMATCH for labels of another shape */

@@ -12,10 +12,13 @@ export function maxTokens({ modelType, maxPositionEmbeddings, padTokenId }: Text
   return modelType === "roberta" ? maxPositionEmbeddings - padTokenId - 1 : maxPositionEmbeddings;
 }
 
-/** @throws PeftError SHAPE_MISMATCH for ids that are not [batch, tokens], too many tokens, or inputs of another shape */
-export function checkShapes(inputs: ModelInputs, config: TextConfig, place: string): void {
+/**
+ * @param virtual how many places are taken by prompts and prefixes
+ * @throws PeftError SHAPE_MISMATCH for ids that are not [batch, tokens], too many tokens, or inputs of another shape
+ */
+export function checkShapes(inputs: ModelInputs, config: TextConfig, place: string, virtual: number): void {
   const { inputIds } = inputs;
-  const most = maxTokens(config);
+  const most = maxTokens(config) - virtual;
   if (inputIds?.rank !== 2) {
     throw new PeftError("SHAPE_MISMATCH", `inputIds must be [batch, tokens], got [${inputIds?.shape ?? "nothing"}]`, {
       place,
@@ -64,17 +67,38 @@ function isHostArray(given: ModelArguments[string]): given is HostArray {
   return !(given instanceof tf.Tensor);
 }
 
-/** BERT's places, 0 to tokens - 1: [1, tokens]. */
-export function placesInOrder(inputIds: tf.Tensor): tf.Tensor {
-  const tokens = inputIds.shape[1]!;
-  return tf.reshape(tf.range(0, tokens, 1, "int32"), [1, tokens]);
+/**
+ * The rows of the position table: [1 or batch, prompts + tokens]. With prompts all are in order, as transformers has it for
+ * vectors that are not of ids; prefixes before the first token move the others on.
+ */
+export function placesOf(
+  { inputIds, positionIds }: ModelInputs,
+  { modelType, padTokenId }: TextConfig,
+  { prompts, past }: { prompts: number; past: number },
+): tf.Tensor {
+  if (positionIds && prompts === 0) return positionIds;
+  const isRoberta = modelType === "roberta";
+  if (isRoberta && prompts === 0) return placesBesidePadding(inputIds!, padTokenId, past);
+  const first = past + (isRoberta ? padTokenId + 1 : 0);
+  const count = prompts + inputIds!.shape[1]!;
+  return tf.reshape(tf.range(first, first + count, 1, "int32"), [1, count]);
+}
+
+/** The segment of each token, [1 or batch, 1 or prompts + tokens]. */
+export function typesOf({ tokenTypeIds }: ModelInputs, prompts: number): tf.Tensor {
+  if (!tokenTypeIds) return tf.zeros([1, 1], "int32");
+  if (prompts === 0) return tokenTypeIds;
+  const [batch] = tokenTypeIds.shape as [number, number];
+  return tf.concat([tf.zeros([batch, prompts], "int32"), tf.cast(tokenTypeIds, "int32")], 1);
 }
 
 /**
  * RoBERTa's places: padding gets the padding id, and the tokens beside it are counted from the row after that, wherever the
  * padding is: [batch, tokens].
  */
-export function placesBesidePadding(inputIds: tf.Tensor, padTokenId: number): tf.Tensor {
+export function placesBesidePadding(inputIds: tf.Tensor, padTokenId: number, past = 0): tf.Tensor {
   const real = tf.cast(tf.notEqual(tf.cast(inputIds, "int32"), tf.scalar(padTokenId, "int32")), "int32");
-  return tf.add(tf.mul(cumsum(real, 1), real), tf.scalar(padTokenId, "int32"));
+  const counted = cumsum(real, 1);
+  const moved = past === 0 ? counted : tf.add(counted, tf.scalar(past, "int32"));
+  return tf.add(tf.mul(moved, real), tf.scalar(padTokenId, "int32"));
 }

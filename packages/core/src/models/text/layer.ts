@@ -4,6 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { checkpoint } from "../../engine/index.js";
 import { activation, Dropout, type Initializer, Layer, LayerNorm, Linear, Module, Residual } from "../../nn/index.js";
 import { attentionWithDropout } from "../attentionDropout.js";
+import { maskOver, type PrefixPlaces, prefixPlaces } from "../tokenPlace.js";
 import type { TextConfig } from "./config.js";
 
 /** softmax(q k^T / sqrt(d) + mask) v over the tokens that are no padding. */
@@ -11,6 +12,8 @@ export class TextSelfAttention extends Module {
   readonly query: Layer;
   readonly key: Layer;
   readonly value: Layer;
+  /** Where prefixes go. */
+  readonly prefix: PrefixPlaces;
   /** Of the probabilities, in training. */
   readonly dropout: Dropout;
   readonly #heads: number;
@@ -21,12 +24,16 @@ export class TextSelfAttention extends Module {
     this.query = new Linear(hiddenSize, hiddenSize, { init });
     this.key = new Linear(hiddenSize, hiddenSize, { init });
     this.value = new Linear(hiddenSize, hiddenSize, { init });
+    this.prefix = prefixPlaces(hiddenSize);
     this.dropout = new Dropout(dropout.attention);
   }
 
   override forward(x: tf.Tensor, mask: tf.Tensor | undefined): tf.Tensor {
-    const options = { heads: this.#heads, mask, dropout: this.dropout };
-    return attentionWithDropout(this.query.forward(x), this.key.forward(x), this.value.forward(x), options);
+    const queries = this.query.forward(x);
+    const keys = this.prefix.keys.forward(this.key.forward(x));
+    const values = this.prefix.values.forward(this.value.forward(x));
+    const options = { heads: this.#heads, mask: mask && maskOver(mask, keys.shape[1]!), dropout: this.dropout };
+    return attentionWithDropout(queries, keys, values, options);
   }
 }
 

@@ -7,14 +7,15 @@ import { type Initializer, type Layer, Linear, Module } from "../../nn/index.js"
 import { paddingMask } from "../../ops/index.js";
 import type { ModelInputs } from "../hostModel.js";
 import { saveModel } from "../loading.js";
+import { lastTokens } from "../tokenPlace.js";
 import { serializeTextConfig, type TextConfig } from "./config.js";
 import { TextEmbeddings } from "./embeddings.js";
 import { TextLayer } from "./layer.js";
 
 export interface TextOutput {
-  /** [batch, tokens, H] */
+  /** [batch, tokens, H]; prompts come first. */
   readonly lastHiddenState: tf.Tensor;
-  /** The embeddings' output and each block's, [batch, tokens, H]. */
+  /** The embeddings' output and each block's, [batch, tokens, H]; prompts come first. */
   readonly hiddenStates: readonly tf.Tensor[];
 }
 
@@ -47,7 +48,8 @@ export abstract class TextModel extends Module {
   }
 
   override forward(inputs: ModelInputs): TextOutput {
-    const hiddenStates = [this.embeddings.forward(inputs)];
+    const past = this.encoder.layer[0]!.attention.self.prefix.keys.count;
+    const hiddenStates = [this.embeddings.forward(inputs, past)];
     const mask = inputs.attentionMask && paddingMask(inputs.attentionMask);
     for (const layer of this.encoder.layer) hiddenStates.push(layer.forward(hiddenStates.at(-1)!, mask));
     return { lastHiddenState: hiddenStates.at(-1)!, hiddenStates };
@@ -65,7 +67,12 @@ export abstract class TextModel extends Module {
   }
 }
 
-/** [batch, H] */
+/** The vectors of the text's own tokens, without those of prompts: [batch, tokens, H]. */
+export function ownTokens({ lastHiddenState }: TextOutput, { inputIds }: ModelInputs): tf.Tensor {
+  return lastTokens(lastHiddenState, inputIds!.shape[1]!);
+}
+
+/** The first, which is a prompt where there are any: [batch, H]. */
 export function firstToken({ lastHiddenState }: TextOutput): tf.Tensor {
   const [batch, , width] = lastHiddenState.shape as [number, number, number];
   return tf.reshape(tf.slice(lastHiddenState, [0, 0, 0], [batch, 1, width]), [batch, width]);

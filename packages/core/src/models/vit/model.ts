@@ -19,6 +19,7 @@ import {
 import { attention } from "../../ops/index.js";
 import { loadParameters, openModel, saveModel } from "../loading.js";
 import { resizePositions } from "../positions.js";
+import { type PrefixPlaces, prefixPlaces, TokenPlace } from "../tokenPlace.js";
 import { hasPart, readViTConfig, type ViTLoadingOptions, viTNames } from "./checkpoint.js";
 import { serializeViTConfig, type ViTConfig } from "./config.js";
 
@@ -80,6 +81,8 @@ export class ViTSelfAttention extends Layer {
   readonly query: Layer;
   readonly key: Layer;
   readonly value: Layer;
+  /** Where prefixes go. */
+  readonly prefix: PrefixPlaces;
   readonly #heads: number;
 
   constructor(config: ViTBlockConfig, init: Initializer) {
@@ -89,10 +92,14 @@ export class ViTSelfAttention extends Layer {
     this.query = new Linear(hiddenSize, hiddenSize, { bias, init });
     this.key = new Linear(hiddenSize, hiddenSize, { bias, init });
     this.value = new Linear(hiddenSize, hiddenSize, { bias, init });
+    this.prefix = prefixPlaces(hiddenSize);
   }
 
   override forward(x: tf.Tensor): tf.Tensor {
-    return attention(this.query.forward(x), this.key.forward(x), this.value.forward(x), { heads: this.#heads });
+    const queries = this.query.forward(x);
+    const keys = this.prefix.keys.forward(this.key.forward(x));
+    const values = this.prefix.values.forward(this.value.forward(x));
+    return attention(queries, keys, values, { heads: this.#heads });
   }
 }
 
@@ -164,6 +171,8 @@ export interface ViTOutput {
 /** The bare model, without a head. */
 export class ViTModel extends Module {
   readonly embeddings: Layer;
+  /** Where prompts go: behind the class token. */
+  readonly prompts: TokenPlace;
   readonly encoder: { layer: Layer[] };
   readonly layernorm: Layer;
   /** Present where the checkpoint has one. */
@@ -176,6 +185,7 @@ export class ViTModel extends Module {
     this.config = config;
     const init = normal(config.initializerRange, options.seed);
     this.embeddings = new ViTEmbeddings(config, init);
+    this.prompts = new TokenPlace(config.hiddenSize, 1);
     this.encoder = { layer: Array.from({ length: config.numHiddenLayers }, () => new ViTLayer(config, init)) };
     this.layernorm = new LayerNorm(config.hiddenSize, config.layerNormEps);
     if (options.pooler) this.pooler = { dense: new Linear(config.hiddenSize, config.hiddenSize, { init }) };
@@ -204,7 +214,7 @@ export class ViTModel extends Module {
   }
 
   override forward(pixels: tf.Tensor): ViTOutput {
-    const hiddenStates = [this.embeddings.forward(pixels)];
+    const hiddenStates = [this.prompts.forward(this.embeddings.forward(pixels))];
     for (const layer of this.encoder.layer) hiddenStates.push(layer.forward(hiddenStates.at(-1)!));
     return { lastHiddenState: this.layernorm.forward(hiddenStates.at(-1)!), hiddenStates };
   }
