@@ -74,7 +74,8 @@ export function attachToResiduals<A extends Layer>(
   });
   if (found.length === 0) {
     const names = sides.map((side) => children[side] ?? side).join(", ");
-    throw new PeftError("TARGET_UNSUPPORTED", `the model has no place where a ${style} adapter could go`, {
+    const what = style === "swin" ? "branches" : "residual sums";
+    throw new PeftError("TARGET_UNSUPPORTED", `the model has no ${what} where a bottleneck adapter could go`, {
       hint: `its blocks need children of the type ${Kind.name} named ${names}`,
     });
   }
