@@ -17,7 +17,15 @@ import {
   PeftModel,
   useEngine,
 } from "../../src/index.js";
-import { BOUNDS, expectClose, fillGolden, goldenArray, readFixture, SmallHost } from "../../src/testing/index.js";
+import {
+  BOUNDS,
+  expectClose,
+  fillGolden,
+  goldenArray,
+  readFixture,
+  relativeError,
+  SmallHost,
+} from "../../src/testing/index.js";
 import { FIXTURES } from "../fixtures.js";
 
 const fixture = readFixture<{ mixed: string[] }>(join(FIXTURES, "peft"), "lora-combined");
@@ -83,6 +91,35 @@ beforeEach(() => {
 });
 afterEach(() => {
   runs.mockRestore();
+});
+
+describe("an adapter of the shapes of another", () => {
+  it("is added, switched to and merged without a new session: graphs know nothing of whose numbers they compute with", async () => {
+    const host = small();
+    const bare = await logits(host);
+    const model = await moved(lora(), 1, host);
+    const first = await logits(model);
+    const before = sessions();
+    model.addAdapter("second", lora());
+    model.setAdapter("second");
+    for (const [i, parameter] of [...model.trainableParameters().values()].entries()) {
+      await parameter.write(goldenArray(70 + i, parameter.size, 0.3));
+    }
+    const second = await logits(model);
+    model.setAdapter("default");
+    expect(await logits(model)).toEqual(first);
+    await model.merge();
+    const merged = await logits(model);
+    model.unmerge();
+    model.deleteAdapter("default");
+    model.setAdapter("second");
+    expect(await logits(model)).toEqual(second);
+    expect(sessions()).toBe(before);
+    expect(second).not.toEqual(first);
+    expect(relativeError(merged, first)).toBeLessThanOrEqual(1e-5);
+    expect(bare).not.toEqual(first);
+    model.dispose();
+  });
 });
 
 describe("swapping an adapter", () => {
