@@ -25,11 +25,3 @@ export function audioInvalid(message: string, place: string, cause?: unknown): P
     cause,
   });
 }
-
-/** That an optional package is not there. */
-export function decoderMissing(format: string, name: string, cause: unknown): PeftError {
-  return new PeftError("PEER_MISSING", `${format} files are decoded by the package ${name}, which is not installed`, {
-    hint: `npm install ${name}`,
-    cause,
-  });
-}

@@ -2,9 +2,10 @@
 // palettes are looked up, EXIF orientation and colour profiles are not applied. Decoding is sharp's.
 
 import { readFile } from "node:fs/promises";
-import type { Metadata, Sharp, SharpConstructor } from "sharp";
+import type { Metadata, Sharp } from "sharp";
 import { PeftError } from "../errors.js";
 import { unreadable } from "../files/fileErrors.js";
+import { loadPeer } from "../peer.js";
 
 /** A picture: `data` is `[height, width, 3]`, red, green, blue, 0 to 255. */
 export interface RgbImage {
@@ -30,7 +31,7 @@ const FORMATS: ReadonlySet<string> = new Set(["jpeg", "png", "webp", "gif", "tif
  *   what is no such picture, is cut off, is larger than MAX_IMAGE_PIXELS, or is CMYK. `place` names the origin of bytes.
  */
 export async function decodeImage(pathOrBytes: string | Uint8Array, place?: string): Promise<RgbImage> {
-  const sharp = await loadSharp();
+  const sharp = (await loadPeer("sharp", "pictures are decoded by", () => import("sharp"))).default;
   const where = place ?? (typeof pathOrBytes === "string" ? pathOrBytes : "image bytes");
   const bytes = typeof pathOrBytes === "string" ? await readImageFile(pathOrBytes) : pathOrBytes;
   try {
@@ -70,17 +71,6 @@ function repeatThreeTimes(grey: Uint8Array): Uint8Array {
   const rgb = new Uint8Array(grey.length * 3);
   for (let i = 0; i < grey.length; i++) rgb.fill(grey[i]!, 3 * i, 3 * i + 3);
   return rgb;
-}
-
-async function loadSharp(): Promise<SharpConstructor> {
-  try {
-    return (await import("sharp")).default;
-  } catch (cause) {
-    throw new PeftError("PEER_MISSING", "pictures are decoded by the package sharp, which is not installed", {
-      hint: "npm install sharp",
-      cause,
-    });
-  }
 }
 
 async function readImageFile(path: string): Promise<Uint8Array> {

@@ -1,6 +1,7 @@
 // Hugging Face's hub, through its own optional package.
 
 import { PeftError } from "../errors.js";
+import { loadPeer } from "../peer.js";
 
 export type Hub = typeof import("@huggingface/hub");
 
@@ -24,19 +25,8 @@ export function checkRepository(repository: string): void {
 }
 
 /** @throws PeftError PEER_MISSING without the optional package */
-export async function loadHub(): Promise<Hub> {
-  try {
-    return await import("@huggingface/hub");
-  } catch (cause) {
-    throw new PeftError(
-      "PEER_MISSING",
-      "the hub is reached with the package @huggingface/hub, which is not installed",
-      {
-        hint: "npm install @huggingface/hub",
-        cause,
-      },
-    );
-  }
+export function loadHub(): Promise<Hub> {
+  return loadPeer("@huggingface/hub", "the hub is reached with", () => import("@huggingface/hub"));
 }
 
 /** Awaits what the hub was asked. @throws PeftError HUB_FAILED saying what it answered */

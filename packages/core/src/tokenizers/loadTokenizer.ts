@@ -6,6 +6,7 @@ import { PeftError } from "../errors.js";
 import { unreadable } from "../files/fileErrors.js";
 import { readJson } from "../files/index.js";
 import { findFolder } from "../models/folder.js";
+import { loadPeer } from "../peer.js";
 import { bytePairTokenizer, usualTokens } from "./bytePairFile.js";
 import { type SpecialTokens, specialTokensOf } from "./specialTokens.js";
 import { type HubTokenizer, Tokenizer } from "./tokenizer.js";
@@ -25,7 +26,11 @@ type Fields = Readonly<Record<string, unknown>>;
  *   folder whose tokenizer is a SentencePiece model only; JSON_INVALID, CONFIG_INVALID
  */
 export async function loadTokenizer(directory: string): Promise<Tokenizer> {
-  const { Tokenizer: HubTokenizer } = await loadPeer();
+  const { Tokenizer: HubTokenizer } = await loadPeer<Peer>(
+    "@huggingface/tokenizers",
+    "texts are split by",
+    () => import("@huggingface/tokenizers"),
+  );
   const folder = await findFolder(directory);
   const files = new Set(await readdir(folder));
   const optional = async (name: string): Promise<Fields> =>
@@ -100,19 +105,4 @@ function hasTypes(json: Fields, { model_input_names: names }: Fields): boolean {
 
 interface Peer {
   readonly Tokenizer: new (tokenizer: object, config: object) => HubTokenizer;
-}
-
-async function loadPeer(): Promise<Peer> {
-  try {
-    return await import("@huggingface/tokenizers");
-  } catch (cause) {
-    throw new PeftError(
-      "PEER_MISSING",
-      "texts are split by the package @huggingface/tokenizers, which is not installed",
-      {
-        hint: "npm install @huggingface/tokenizers",
-        cause,
-      },
-    );
-  }
 }

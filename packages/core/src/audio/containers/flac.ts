@@ -1,14 +1,19 @@
 // FLAC files, decoded by the package @wasm-audio-decoders/flac. It divides by one less than libsndfile and torchaudio do; the
 // stored integers are found again, so that a sample is exact.
 
-import { audioInvalid, decoderMissing, type Sound } from "../sound.js";
+import { loadPeer } from "../../peer.js";
+import { audioInvalid, type Sound } from "../sound.js";
 import { checkLength } from "./limits.js";
 
 /** "fLaC", the header of the first block, and the block, which is always STREAMINFO. */
 const HEADER_BYTES = 4 + 4 + 34;
 
 export async function decodeFlac(bytes: Uint8Array, place: string): Promise<Sound> {
-  const { FLACDecoder } = await loadPeer();
+  const { FLACDecoder } = await loadPeer(
+    "@wasm-audio-decoders/flac",
+    "FLAC files are decoded by",
+    () => import("@wasm-audio-decoders/flac"),
+  );
   if (bytes.length < HEADER_BYTES) throw audioInvalid("it is cut off in its header", place);
   const length = lengthOf(bytes);
   if (length === 0) throw audioInvalid("its header does not say how long it is", place);
@@ -33,12 +38,4 @@ export async function decodeFlac(bytes: Uint8Array, place: string): Promise<Soun
 function lengthOf(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   return (view.getUint8(21) & 0xf) * 2 ** 32 + view.getUint32(22);
-}
-
-async function loadPeer() {
-  try {
-    return await import("@wasm-audio-decoders/flac");
-  } catch (cause) {
-    throw decoderMissing("FLAC", "@wasm-audio-decoders/flac", cause);
-  }
 }

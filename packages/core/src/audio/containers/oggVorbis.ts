@@ -1,7 +1,8 @@
 // Ogg files with Vorbis in them, decoded by the package @wasm-audio-decoders/ogg-vorbis, which says nothing of a missing end:
 // so the pages are counted here first (RFC 3533, section 6).
 
-import { audioInvalid, decoderMissing, type Sound } from "../sound.js";
+import { loadPeer } from "../../peer.js";
+import { audioInvalid, type Sound } from "../sound.js";
 import { checkLength } from "./limits.js";
 
 /** A page's header, up to the table of its segments' lengths. */
@@ -11,7 +12,11 @@ const LAST_PAGE = 4;
 const VORBIS = "\u0001vorbis";
 
 export async function decodeOggVorbis(bytes: Uint8Array, place: string): Promise<Sound> {
-  const { OggVorbisDecoder } = await loadPeer();
+  const { OggVorbisDecoder } = await loadPeer(
+    "@wasm-audio-decoders/ogg-vorbis",
+    "Ogg Vorbis files are decoded by",
+    () => import("@wasm-audio-decoders/ogg-vorbis"),
+  );
   if (!latin1(bytes.subarray(PAGE_HEADER_BYTES + 1)).startsWith(VORBIS)) {
     throw audioInvalid("of Ogg files, those with Vorbis in them are read", place);
   }
@@ -50,12 +55,4 @@ function lengthOf(bytes: Uint8Array, place: string): number {
 /** The beginning, a character a byte. */
 function latin1(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes.subarray(0, VORBIS.length));
-}
-
-async function loadPeer() {
-  try {
-    return await import("@wasm-audio-decoders/ogg-vorbis");
-  } catch (cause) {
-    throw decoderMissing("Ogg Vorbis", "@wasm-audio-decoders/ogg-vorbis", cause);
-  }
 }

@@ -1,6 +1,7 @@
 // WAV files, read by the package wavefile: whole numbers of a width, or floating ones.
 
-import { audioInvalid, decoderMissing, type Sound } from "../sound.js";
+import { loadPeer } from "../../peer.js";
+import { audioInvalid, type Sound } from "../sound.js";
 
 /** wavefile's names of the encodings, and how a stored number becomes a sample: by libsndfile's rule, which is torchaudio's. */
 const SAMPLE_OF: Readonly<Record<string, (stored: number) => number>> = {
@@ -16,7 +17,9 @@ const SAMPLE_OF: Readonly<Record<string, (stored: number) => number>> = {
 const UNKNOWN_LENGTH = 2 ** 32 - 1;
 
 export async function decodeWav(bytes: Uint8Array, place: string): Promise<Sound> {
-  const { WaveFile } = await loadPeer();
+  const peer = await loadPeer("wavefile", "WAV files are decoded by", () => import("wavefile"));
+  // It calls itself an ES module without a default: where this code is CommonJS, the names stand on the module itself.
+  const { WaveFile } = peer.default ?? peer;
   const file = new WaveFile(bytes);
   // The package's own types say `object` of both.
   const { sampleRate, numChannels } = file.fmt as { sampleRate: number; numChannels: number };
@@ -33,14 +36,4 @@ export async function decodeWav(bytes: Uint8Array, place: string): Promise<Sound
     Float32Array.from({ length }, (_, i) => toSample(stored[i * numChannels + channel]!)),
   );
   return { channels, samplingRate: sampleRate };
-}
-
-async function loadPeer() {
-  try {
-    const peer = await import("wavefile");
-    // It calls itself an ES module without a default: where this code is CommonJS, the names stand on the module itself.
-    return peer.default ?? peer;
-  } catch (cause) {
-    throw decoderMissing("WAV", "wavefile", cause);
-  }
 }
