@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import { PeftError } from "../../errors.js";
+import { labelsOf, labelsToJSON, parseFields } from "../configFields.js";
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const token = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -90,13 +91,7 @@ export interface BartConfig {
 
 /** Reads `config.json`'s object. @throws PeftError CONFIG_INVALID naming the field */
 export function parseBartConfig(json: unknown, place: string): BartConfig {
-  const parsed = v.safeParse(Schema, json);
-  if (!parsed.success) {
-    const [issue] = parsed.issues;
-    const field = issue.path?.map((part) => String(part.key)).join(".") ?? "";
-    throw new PeftError("CONFIG_INVALID", `not the configuration of a BART: ${field}: ${issue.message}`, { place });
-  }
-  const c = parsed.output;
+  const c = parseFields(Schema, json, { what: "a BART", place });
   for (const [name, heads] of [
     ["encoder_attention_heads", c.encoder_attention_heads],
     ["decoder_attention_heads", c.decoder_attention_heads],
@@ -126,9 +121,7 @@ export function parseBartConfig(json: unknown, place: string): BartConfig {
     decoderStartTokenId: c.decoder_start_token_id ?? 2,
     forcedBosTokenId: c.forced_bos_token_id ?? undefined,
     forcedEosTokenId: c.forced_eos_token_id === undefined ? 2 : (c.forced_eos_token_id ?? undefined),
-    labels: Object.entries(c.id2label ?? { 0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2" })
-      .sort(([a], [b]) => Number(a) - Number(b))
-      .map(([, label]) => label),
+    labels: labelsOf(c.id2label ?? { 0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2" }),
   };
 }
 
@@ -161,7 +154,6 @@ export function serializeBartConfig(config: BartConfig, architecture: string): R
     decoder_start_token_id: config.decoderStartTokenId,
     forced_bos_token_id: config.forcedBosTokenId ?? null,
     forced_eos_token_id: config.forcedEosTokenId ?? null,
-    id2label: Object.fromEntries(config.labels.map((label, i) => [String(i), label])),
-    label2id: Object.fromEntries(config.labels.map((label, i) => [label, i])),
+    ...labelsToJSON(config.labels),
   };
 }

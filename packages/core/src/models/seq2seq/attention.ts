@@ -2,9 +2,8 @@
 // of a sample that share its keys.
 
 import * as tf from "@tensorflow/tfjs";
-import { isTraining } from "../../engine/index.js";
 import type { Dropout } from "../../nn/index.js";
-import { attention } from "../../ops/index.js";
+import { attentionWithDropout } from "../attentionDropout.js";
 import type { PrefixPlaces } from "../tokenPlace.js";
 import { attentionCache, type KeysAndValues } from "./cache.js";
 
@@ -46,26 +45,9 @@ export interface AttendOptions {
  * @returns the shape of q
  */
 export function attend(q: tf.Tensor, { keys, values }: KeysAndValues, options: AttendOptions): tf.Tensor {
-  const { dropout, ...others } = options;
-  if (isTraining() && dropout.rate > 0) return attendWithDropout(q, { keys, values }, options);
   const [batch, width] = [keys.shape[0]!, q.shape[2]!];
-  if (q.shape[0] === batch) return attention(q, keys, values, others);
+  if (q.shape[0] === batch) return attentionWithDropout(q, keys, values, options);
   // The beams of a sample as its queries, so that its keys are there once.
   const folded = tf.reshape(q, [batch, q.shape[0]! / batch, width]);
-  return tf.reshape(attention(folded, keys, values, others), q.shape);
-}
-
-/** The probabilities are kept for the backward pass here, since they are dropped out one by one. */
-function attendWithDropout(
-  q: tf.Tensor,
-  { keys, values }: KeysAndValues,
-  { heads, scale, mask, dropout }: AttendOptions,
-): tf.Tensor {
-  const apart = (x: tf.Tensor): tf.Tensor => {
-    const [batch, tokens, width] = x.shape as [number, number, number];
-    return tf.transpose(tf.reshape(x, [batch, tokens, heads, width / heads]), [0, 2, 1, 3]);
-  };
-  const scores = tf.mul(tf.matMul(apart(q), apart(keys), false, true), scale);
-  const p = dropout.forward(tf.softmax(mask ? tf.add(scores, mask) : scores));
-  return tf.reshape(tf.transpose(tf.matMul(p, apart(values)), [0, 2, 1, 3]), q.shape);
+  return tf.reshape(attentionWithDropout(folded, keys, values, options), q.shape);
 }

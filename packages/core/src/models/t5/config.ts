@@ -1,7 +1,7 @@
 // The configuration of a T5, as `config.json` has it: version 1.0, 1.1, and those adapted to language modelling.
 
 import * as v from "valibot";
-import { PeftError } from "../../errors.js";
+import { parseFields } from "../configFields.js";
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const token = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -70,13 +70,7 @@ export interface T5Config {
 
 /** Reads `config.json`'s object. @throws PeftError CONFIG_INVALID naming the field */
 export function parseT5Config(json: unknown, place: string): T5Config {
-  const parsed = v.safeParse(Schema, json);
-  if (!parsed.success) {
-    const [issue] = parsed.issues;
-    const field = issue.path?.map((part) => String(part.key)).join(".") ?? "";
-    throw new PeftError("CONFIG_INVALID", `not the configuration of a T5: ${field}: ${issue.message}`, { place });
-  }
-  const c = parsed.output;
+  const c = parseFields(Schema, json, { what: "a T5", place });
   const padTokenId = c.pad_token_id ?? 0;
   return {
     vocabSize: c.vocab_size,
