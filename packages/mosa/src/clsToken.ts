@@ -3,9 +3,9 @@
 import {
   type Attachment,
   type AttachOptions,
+  attachCopies,
   type CommonFields,
   commonEntries,
-  composeAttachment,
   copyModulesToSave,
   fieldsFromJSON,
   type HostModel,
@@ -53,13 +53,6 @@ export class ClsTokenConfig extends PeftConfig<ClsTokenFields> {
       const { name, shape } = original;
       return this.reinit ? new Parameter(shape, (key) => init(shape, key), { name }) : original.clone();
     };
-    const copies = [copyModulesToSave(host, this, seed), new TrainedCopies(host, names, make)];
-    return composeAttachment({
-      parameters: new Map(copies.flatMap((copy) => [...copy.parameters])),
-      parts: copies,
-      copies,
-      merge: async () => {},
-      unmerge: () => {},
-    });
+    return attachCopies(copyModulesToSave(host, this, seed), new TrainedCopies(host, names, make));
   }
 }

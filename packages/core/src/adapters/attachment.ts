@@ -43,3 +43,14 @@ export function adapterParameters(module: Module, path: string): Map<string, Par
   nameModules(module, path);
   return namedParameters(module, path);
 }
+
+/** An attachment that is nothing but copies of the host's parameters: merging is keeping them. */
+export function attachCopies(...copies: TrainedCopies[]): Attachment {
+  return composeAttachment({
+    parameters: new Map(copies.flatMap((copy) => [...copy.parameters])),
+    parts: copies,
+    copies,
+    merge: async () => {},
+    unmerge: () => {},
+  });
+}

@@ -4,7 +4,7 @@
 import * as v from "valibot";
 import type { Parameter } from "../engine/index.js";
 import type { HostModel } from "../models/index.js";
-import { composeAttachment } from "./attachment.js";
+import { attachCopies } from "./attachment.js";
 import {
   type AttachOptions,
   type CommonFields,
@@ -25,17 +25,6 @@ const FullSchema = v.strictObject({
   targetModules: v.optional(targetsEntry),
   ...commonEntries,
 });
-
-/** An attachment that is nothing but copies of the host's parameters: merging is keeping them. */
-function attachCopies(...copies: TrainedCopies[]): Attachment {
-  return composeAttachment({
-    parameters: new Map(copies.flatMap((copy) => [...copy.parameters])),
-    parts: copies,
-    copies,
-    merge: async () => {},
-    unmerge: () => {},
-  });
-}
 
 export interface LinearProbeConfig extends Readonly<CommonFields> {}
 

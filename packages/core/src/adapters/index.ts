@@ -1,6 +1,6 @@
 // Adapters: configs, attaching them to hosts, models with adapters.
 
-export { type AttachmentParts, adapterParameters, composeAttachment } from "./attachment.js";
+export { type AttachmentParts, adapterParameters, attachCopies, composeAttachment } from "./attachment.js";
 export { BitFitConfig, FullConfig, type FullFields, LinearProbeConfig } from "./baselines.js";
 export { BottleneckConfig, type BottleneckFields, STYLE_DEFAULTS } from "./bottleneck/config.js";
 export { BottleneckAdapter, type BottleneckInit, type BottleneckOptions } from "./bottleneck/layer.js";
