@@ -1,9 +1,9 @@
 // Adapters on disk as PEFT has them: `adapter_config.json`, `adapter_model.safetensors` and a model card.
 
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Parameter } from "../engine/index.js";
 import { PeftError } from "../errors.js";
+import { isThere } from "../files/folder.js";
 import {
   type HostTensor,
   openCheckpoint,
@@ -45,10 +45,7 @@ export async function writeAdapter(
   }
   for (const [key, tensor] of (await attachment.folded?.()) ?? []) tensors.set(key, tensor);
   const json = describe(host, config, attachment, naming);
-  const hasCard = await stat(join(directory, CARD_FILE)).then(
-    () => true,
-    () => false,
-  );
+  const hasCard = await isThere(join(directory, CARD_FILE));
   await writeTogether(directory, CONFIG_FILE, async (folder) => {
     await writeSafetensors(join(folder, WEIGHTS_FILE), tensors, { format: "pt" });
     await writeJson(join(folder, CONFIG_FILE), json, { sortKeys: true });
@@ -118,12 +115,7 @@ export async function openAdapter(directory: string): Promise<OpenAdapter> {
   const config = methodOf(isObject(json) ? json.peft_type : undefined, configPath).fromJSON(json, configPath);
   const weightsPath = join(folder, WEIGHTS_FILE);
   const pickled = join(folder, "adapter_model.bin");
-  const exists = (path: string) =>
-    stat(path).then(
-      () => true,
-      () => false,
-    );
-  const path = !(await exists(weightsPath)) && (await exists(pickled)) ? pickled : weightsPath;
+  const path = !(await isThere(weightsPath)) && (await isThere(pickled)) ? pickled : weightsPath;
   return { config, weights: await openCheckpoint(path), place: path };
 }
 

@@ -2,8 +2,8 @@
 
 import { createRequire } from "node:module";
 import os from "node:os";
-import * as tf from "@tensorflow/tfjs";
-import { compile, type EngineInfo, useEngine } from "../engine/index.js";
+import { useEngine } from "../engine/index.js";
+import { ROADS, takeRoad } from "../engine/roads.js";
 import { PeftError } from "../errors.js";
 import { type Command, columns, parse } from "./command.js";
 
@@ -21,13 +21,8 @@ interface PackageState {
   readonly use: string;
 }
 
-const ENGINES: Readonly<Record<string, () => Promise<EngineInfo>>> = {
-  "compiled:cpu": () => useEngine("compiled", { device: "cpu" }),
-  "compiled:webgpu": () => useEngine("compiled", { device: "webgpu" }),
-  "compiled:cuda": () => useEngine("compiled", { device: "cuda" }),
-  "eager:cpu": () => useEngine("eager", { backend: "cpu" }),
-  "eager:tensorflow": () => useEngine("eager", { backend: "tensorflow" }),
-};
+/** All that could be; CUDA is none of the roads that the conformance suite takes by itself. */
+const ENGINES = [...ROADS, "compiled:cuda"] as const;
 
 const PACKAGES: Readonly<Record<string, string>> = {
   "onnxruntime-node": "the compiled engine",
@@ -45,7 +40,7 @@ export const doctor: Command = {
   async run(args) {
     const { values } = parse(args, { json: { type: "boolean" } });
     const engines: EngineState[] = [];
-    for (const [engine, open] of Object.entries(ENGINES)) engines.push(await tryEngine(engine, open));
+    for (const engine of ENGINES) engines.push(await tryEngine(engine));
     await useEngine("compiled");
     const packages = Object.entries(PACKAGES).map(([name, use]) => ({ package: name, version: versionOf(name), use }));
     const machine = `Node.js ${process.versions.node}, ${process.platform} ${process.arch}, ${os.cpus()[0]?.model.trim()}, ${os.availableParallelism()} logical processors`;
@@ -53,13 +48,9 @@ export const doctor: Command = {
   },
 };
 
-async function tryEngine(engine: string, open: () => Promise<EngineInfo>): Promise<EngineState> {
+async function tryEngine(engine: (typeof ENGINES)[number]): Promise<EngineState> {
   try {
-    const { threads } = await open();
-    const one = await compile((x) => tf.add(x, 1))({ data: Float32Array.of(1), shape: [1], dtype: "float32" });
-    const [two] = await one.data();
-    one.dispose();
-    if (two !== 2) return { engine, ready: false, detail: `computes 1 + 1 = ${two}` };
+    const { threads } = await takeRoad(engine);
     return { engine, ready: true, detail: threads ? `${threads} thread${threads === 1 ? "" : "s"}` : "" };
   } catch (error) {
     const { message, hint } = error as Partial<PeftError>;

@@ -3,7 +3,7 @@
 
 import * as fc from "fast-check";
 import { useEngine } from "../../engine/index.js";
-import { type Road, takeRoad } from "../roads.js";
+import { type Road, takeRoad } from "../../engine/roads.js";
 import { type Check, checkOf } from "./check.js";
 import { exactChecks } from "./exact.js";
 import { extremeChecks } from "./extremes.js";
