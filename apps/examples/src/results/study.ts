@@ -32,13 +32,14 @@ export interface PlannedRun {
 export const SEEDS = [0, 1, 2] as const;
 
 /** Of the methods that the example does not have: the best of three on the validation pictures, one seed. */
-const RATES = { bias: 5e-3, mosl: 5e-3, sparse: 3e-3, dense: 3e-3 };
+const RATES = { bias: 5e-3, mosl: 5e-3 };
 
-/** The example's method of this folder under the name of its row here. */
+/** The example's method of this folder under the name of its row here, with its learning rate. */
 function named(folder: string, name: string): StudyMethod {
   return { ...METHODS.find((method) => method.folder === folder)!, name };
 }
 
+/** Adapters of every kind have one learning rate, so that they differ in the method alone. */
 function adapter(folder: string, name: string, config: PeftConfig): StudyMethod {
   return { folder, name, config, learningRate: ADAPTER_RATE };
 }
@@ -66,18 +67,8 @@ const EVERY: readonly StudyMethod[] = [
   ADAPTFORMER_32,
   adapter("adaptformer-64", "AdaptFormer 64", adaptFormer(64)),
   adapter("adaptformer-128", "AdaptFormer 128", adaptFormer(128)),
-  {
-    folder: "sparse-32",
-    name: "single sparse adapter 32, 1/4",
-    config: new SparseAdapterConfig({ bottleneck: 32 }),
-    learningRate: RATES.sparse,
-  },
-  {
-    folder: "dense-32",
-    name: "dense mixture 32, N = 4",
-    config: new MosaConfig({ bottleneck: 32, sparse: false }),
-    learningRate: RATES.dense,
-  },
+  adapter("sparse-32", "single sparse adapter 32, 1/4", new SparseAdapterConfig({ bottleneck: 32 })),
+  mosa("dense-32", "dense mixture 32, N = 4", { bottleneck: 32, sparse: false }),
   mosa("mosa-32-n2", "MoSA 32, N = 2", { bottleneck: 32, numExperts: 2 }),
   MOSA_32,
   mosa("mosa-32-n8", "MoSA 32, N = 8", { bottleneck: 32, numExperts: 8 }),
@@ -92,14 +83,19 @@ const FEW = [PROBE, LORA, ADAPTFORMER_32, MOSA_32, FULL];
 const STRONG = { host: HOST_FOLDER, name: "vit-cifar6" };
 const WEAK = { host: TENTH_HOST_FOLDER, name: "vit-cifar6-tenth" };
 
-function group({ host, name }: typeof STRONG, perClass: number, epochs: number, methods = FEW): Group {
+function group(
+  { host, name }: typeof STRONG,
+  perClass: number,
+  epochs: number,
+  methods: readonly StudyMethod[] = FEW,
+): Group {
   const title = `${name}, ${perClass} pictures a class, ${epochs} epochs`;
   return { folder: `${name}-${perClass}`, title, host, perClass, epochs, methods };
 }
 
 /** Epochs are the example's; with 500 pictures a class fewer, which are twice as many steps all the same. */
 export const GROUPS: readonly Group[] = [
-  group(STRONG, 100, 60, [...EVERY]),
+  group(STRONG, 100, 60, EVERY),
   group(WEAK, 100, 60),
   group(STRONG, 20, 60),
   group(STRONG, 500, 24),
