@@ -31,9 +31,6 @@ export interface PlannedRun {
 
 export const SEEDS = [0, 1, 2] as const;
 
-/** Of the methods that the example does not have: the best of three on the validation pictures, one seed. */
-const RATES = { bias: 5e-3, mosl: 5e-3 };
-
 /** The example's method of this folder under the name of its row here, with its learning rate. */
 function named(folder: string, name: string): StudyMethod {
   return { ...METHODS.find((method) => method.folder === folder)!, name };
@@ -56,13 +53,13 @@ const MOSA_32: StudyMethod = { ...mosa("mosa-32", "MoSA 32, N = 4", { bottleneck
 
 const EVERY: readonly StudyMethod[] = [
   PROBE,
-  { folder: "bias", name: "bias tuning", config: new BitFitConfig(), learningRate: RATES.bias },
+  { folder: "bias", name: "bias tuning", config: new BitFitConfig(), learningRate: LORA.learningRate },
   LORA,
   {
     folder: "mosl",
     name: "MoSL, r = 8, N = 4",
     config: new MosaConfig({ style: "lora", bottleneck: 8 }),
-    learningRate: RATES.mosl,
+    learningRate: LORA.learningRate,
   },
   ADAPTFORMER_32,
   adapter("adaptformer-64", "AdaptFormer 64", adaptFormer(64)),
