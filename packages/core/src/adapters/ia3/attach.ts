@@ -5,7 +5,6 @@ import { PeftError } from "../../errors.js";
 import type { HostModel, Naming } from "../../models/index.js";
 import { Conv2d, getModule, Linear, slots } from "../../nn/index.js";
 import { adapterParameters, composeAttachment } from "../attachment.js";
-import { finite } from "../finite.js";
 import { MergeableParameter, type Merges, mergeAll, unmergeAll } from "../mergeable.js";
 import type { Attachment } from "../method.js";
 import { fullMatch } from "../pythonPattern.js";
@@ -37,10 +36,10 @@ export function attachIa3(host: HostModel, config: IA3Config, seed: number): Att
   const parts = layers.map(([path, vector]) => {
     for (const [key, parameter] of adapterParameters(vector, path)) parameters.set(key, parameter);
     const weight = new MergeableParameter(places.get(`${path}.weight`)!);
-    merges.push([weight, async (data) => finite(await vector.mergedWith(data), path)]);
+    merges.push([weight, (value) => vector.mergedWith(value)]);
     if (vector.bias) {
       const bias = new MergeableParameter(places.get(`${path}.bias`)!);
-      merges.push([bias, async (data) => finite(await vector.mergedBias(data), path)]);
+      merges.push([bias, (value) => vector.mergedBias(value)]);
     }
     return wrap(places.get(path)!, (forward, x) => (weight.isMerged ? forward(x!) : vector.apply(forward, x!)));
   });
