@@ -7,6 +7,7 @@ export { type Classification, type ClassifyOptions, classify, type PictureModel 
 export * from "./clip/index.js";
 export {
   HostModel,
+  type Ia3Targets,
   type ModelArguments,
   type ModelInputs,
   type ModelOutput,
