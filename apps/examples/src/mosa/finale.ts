@@ -34,7 +34,7 @@ export async function saveAndMerge(
   await trained.savePretrained(folder);
 
   // A fresh host has the pretrained body, and a head that is not the trained one.
-  const host = await makeHost(pictures.classes, seed);
+  const host = await makeHost(setting.host, pictures.classes, seed);
   const bare = await logitsOf(host, batch);
   const model = await PeftModel.fromPretrained(host, folder);
   const reloaded = await logits(model);
