@@ -132,6 +132,11 @@ export class CLIPVisionModel extends CLIPEncoder {
     return this.vision_model.forward(pixelValues!);
   }
 
+  /** The pictures' vectors, the logits: [batch, E], or without a projection [batch, D]. */
+  imageFeatures(inputs: ModelInputs): tf.Tensor {
+    return this.forward(inputs).logits;
+  }
+
   override forward(inputs: ModelInputs): ModelOutput {
     const { pooled, hiddenStates } = this.encode(inputs);
     return { logits: this.visual_projection?.forward(pooled) ?? pooled, hiddenStates };
@@ -179,6 +184,11 @@ export class CLIPTextModel extends CLIPEncoder {
   /** What the encoder computes, before the projection. */
   encode(inputs: ModelInputs): CLIPOutput {
     return this.text_model.forward(inputs);
+  }
+
+  /** The texts' vectors, the logits: [batch, E], or without a projection [batch, D]. */
+  textFeatures(inputs: ModelInputs): tf.Tensor {
+    return this.forward(inputs).logits;
   }
 
   override forward(inputs: ModelInputs): ModelOutput {
