@@ -16,10 +16,12 @@ from pathlib import Path
 import torch
 from peft import PeftModel, get_peft_model_state_dict
 from safetensors.torch import load_file
+from transformers import CLIPTextModel, CLIPVisionModel
 from transformers.utils import logging
 
 import make_prompts
 import small_host
+from common import FIXTURES
 from vit_hosts import TINY, classifier
 
 logging.set_verbosity_error()
@@ -31,6 +33,9 @@ def host_of(name: str) -> torch.nn.Module:
         return small_host.small_host()
     if name == "../vit/tiny":
         return classifier(TINY)
+    if name.startswith("../clip"):
+        Class = CLIPTextModel if "text" in name else CLIPVisionModel
+        return Class.from_pretrained(FIXTURES / name.removeprefix("../")).eval()
     host = make_prompts.host_of(name.removeprefix("../"))
     if name.startswith("../bart"):
         # Where a file of prefixes names no number of heads, PEFT takes the encoder's. In released models the decoder has as many.
@@ -39,12 +44,14 @@ def host_of(name: str) -> torch.nn.Module:
 
 
 def logits_of(model, inputs: dict) -> torch.Tensor:
-    if "pixelValues" not in inputs:
-        with torch.no_grad():
-            return model(**make_prompts.arguments({name: value.long() for name, value in inputs.items()})).logits
-    pixels = inputs["pixelValues"].double()
     with torch.no_grad():
-        return model(pixels, inputs["inputIds"].long()) if "inputIds" in inputs else model(pixels).logits
+        if "pixelValues" not in inputs:
+            output = model(**make_prompts.arguments({name: value.long() for name, value in inputs.items()}))
+        elif "inputIds" in inputs:
+            return model(inputs["pixelValues"].double(), inputs["inputIds"].long())
+        else:
+            output = model(pixel_values=inputs["pixelValues"].double())
+    return output.logits if "logits" in output else output.pooler_output
 
 
 def read(folder: Path) -> dict:

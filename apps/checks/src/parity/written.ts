@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import {
+  CLIPTextModel,
+  CLIPVisionModel,
   getPeftModel,
   type HostArray,
   type HostModel,
@@ -54,6 +56,10 @@ const IA3_TARGETS: readonly [name: string, host: string, targets: string[], feed
   ["BART", BART, ["k_proj", "v_proj", "fc2"], "fc2"],
   ["T5", T5, ["k", "v", "wo"], "wo"],
 ];
+
+/** With a norm that is trained beside it. */
+const clipLora = (norm: string): LoraConfig =>
+  new LoraConfig({ r: 4, targetModules: ["q_proj", "encoder.layers.1.mlp.fc1"], modulesToSave: [norm] });
 
 type Case = readonly [subject: string, host: string, made: PeftConfig | typeof combined];
 
@@ -107,6 +113,8 @@ const CASES: readonly Case[] = [
     [`DoRA, ${name}`, host, new LoraConfig({ r: 4, loraAlpha: 8, useDora: true })],
     [`(IA)3, ${name}`, host, new IA3Config({ targetModules, feedforwardModules: [feedforward] })],
   ]),
+  ["LoRA, CLIP's text encoder", "../clip/text-old", clipLora("final_layer_norm")],
+  ["LoRA, CLIP's vision encoder", "../clip/vision-bare", clipLora("post_layernorm")],
   ["prompts, BART", BART, new PromptTuningConfig({ numVirtualTokens: 3 })],
   ["prompts, T5", T5, new PromptTuningConfig({ numVirtualTokens: 3, numTransformerSubmodules: 2 })],
   ["prefixes, BART", BART, new PrefixTuningConfig({ numVirtualTokens: 3 })],
@@ -173,7 +181,7 @@ async function write(
 }
 
 function inputsOf(host: HostModel): Record<string, HostArray> {
-  if (host instanceof TextHost || host instanceof Seq2SeqModel) {
+  if (host instanceof TextHost || host instanceof CLIPTextModel || host instanceof Seq2SeqModel) {
     const ids = Int32Array.of(2, 5, 7, 3, 9, 3, 2, 11, 12, 3, 14, 15);
     const ones = new Int32Array(ids.length).fill(1);
     const shape = [2, 6];
@@ -181,14 +189,14 @@ function inputsOf(host: HostModel): Record<string, HostArray> {
       inputIds: { data: ids, shape, dtype: "int32" },
       attentionMask: { data: ones, shape, dtype: "int32" },
     };
-    if (host instanceof TextHost) return text;
+    if (!(host instanceof Seq2SeqModel)) return text;
     return { ...text, decoderInputIds: { data: Int32Array.of(0, 4, 9, 0, 6, 3), shape: [2, 3], dtype: "int32" } };
   }
-  const isVit = host.headPath === "classifier";
-  const size = isVit ? 32 : SMALL_HOST.size;
+  const isVision = host.headPath === "classifier" || host instanceof CLIPVisionModel;
+  const size = isVision ? 32 : SMALL_HOST.size;
   const shape = [2, 3, size, size];
   const pixelValues: HostArray = { data: goldenArray(8, 2 * 3 * size * size, 1), shape, dtype: "float32" };
-  if (isVit) return { pixelValues };
+  if (isVision) return { pixelValues };
   const ids = Int32Array.of(1, 4, 10, 4, 0, 7, 7, 3, 1, 2);
   return { pixelValues, inputIds: { data: ids, shape: [2, SMALL_HOST.length], dtype: "int32" } };
 }

@@ -51,7 +51,9 @@ describe("texts from texts in one call", () => {
       doSample: true,
       seed: 3,
       onTokens: () => steps++,
-      onText: (newest) => newest.forEach((piece, row) => pieces[row]!.push(piece)),
+      onText: (newest) => {
+        for (const [row, piece] of newest.entries()) pieces[row]!.push(piece);
+      },
     });
     expect(steps).toBe(40);
     expect(pieces.map((own) => own.join(""))).toEqual(found);

@@ -5,6 +5,7 @@ import { PeftError } from "../../errors.js";
 import { type Layer, Linear, nameModules, normal } from "../../nn/index.js";
 import { HostModel, type ModelInputs, type ModelOutput } from "../hostModel.js";
 import { loadParameters, type OpenModel, openModel, type Translate } from "../loading.js";
+import { type NameTable, prefixTable } from "../names.js";
 import {
   type CLIPTextConfig,
   type CLIPVisionConfig,
@@ -121,6 +122,11 @@ export class CLIPVisionModel extends CLIPEncoder {
     });
   }
 
+  /** transformers 5 has no prefix where there is no projection. */
+  override get names(): NameTable {
+    return prefixTable("vision_model.", Object.keys(this.vision_model), this.visual_projection === undefined);
+  }
+
   override configJSON(): Record<string, unknown> {
     const { visual_projection: projection } = this;
     const name = projection ? "CLIPVisionModelWithProjection" : "CLIPVisionModel";
@@ -173,6 +179,11 @@ export class CLIPTextModel extends CLIPEncoder {
       make: ({ config, configPath }, projectionDim) =>
         new CLIPTextModel(parseCLIPTextConfig(config, configPath), { projectionDim }),
     });
+  }
+
+  /** transformers 5 has no prefix where there is no projection. */
+  override get names(): NameTable {
+    return prefixTable("text_model.", Object.keys(this.text_model), this.text_projection === undefined);
   }
 
   override configJSON(): Record<string, unknown> {
