@@ -3,7 +3,8 @@
 import type * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../../errors.js";
 import { type Layer, Linear, nameModules, normal } from "../../nn/index.js";
-import { HostModel, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { HostModel, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { checkIds } from "../ids.js";
 import { loadParameters, type OpenModel, openModel, type Translate } from "../loading.js";
 import { type NameTable, prefixTable } from "../names.js";
 import {
@@ -190,6 +191,10 @@ export class CLIPTextModel extends CLIPEncoder {
     const { text_projection: projection } = this;
     const name = projection ? "CLIPTextModelWithProjection" : "CLIPTextModel";
     return { architectures: [name], ...serializeCLIPTextConfig(this.config, widthOf(projection)) };
+  }
+
+  override checkInputs(inputs: ModelArguments): void {
+    checkIds(inputs, { inputIds: this.config.vocabSize });
   }
 
   /** What the encoder computes, before the projection. */

@@ -1,7 +1,7 @@
 // What texts mean as vectors, in one call.
 
 import * as tf from "@tensorflow/tfjs";
-import type { ModelInputs } from "../hostModel.js";
+import type { ModelArguments, ModelInputs } from "../hostModel.js";
 import { firstToken, ownTokens, type TextModel } from "../text/model.js";
 import type { TextUse } from "./call.js";
 import { type EmbedOptions, vectorsOf } from "./vectors.js";
@@ -10,6 +10,8 @@ import { type EmbedOptions, vectorsOf } from "./vectors.js";
 export interface TextFeatures {
   /** [texts, width] */
   textFeatures(inputs: ModelInputs): tf.Tensor;
+  /** @throws PeftError DATA_INVALID for ids out of the vocabulary */
+  checkInputs(inputs: ModelArguments): void;
 }
 
 export interface EmbedTextOptions extends EmbedOptions, TextUse {
@@ -22,19 +24,21 @@ export interface EmbedTextOptions extends EmbedOptions, TextUse {
  *
  * @param model a `BertModel` or `RobertaModel`, [H]; a `CLIPModel` or `CLIPTextModel`, whose vectors may be compared with those
  *   of pictures
- * @throws PeftError ARGUMENT_INVALID for no texts
+ * @throws PeftError ARGUMENT_INVALID for no texts, DATA_INVALID for another model's tokenizer
  */
 export async function embedText(
   model: TextModel | TextFeatures,
   texts: readonly string[],
   { tokenizer, pooling = "mean", maxLength, ...options }: EmbedTextOptions,
 ): Promise<Float32Array[]> {
-  const vectors = (inputs: ModelInputs): tf.Tensor => {
-    if ("textFeatures" in model) return model.textFeatures(inputs);
-    const output = model.forward(inputs);
-    return pooling === "first" ? firstToken(output) : meanOf(ownTokens(output, inputs), inputs.attentionMask!);
+  const vectors = (batch: ModelInputs): tf.Tensor => {
+    if ("textFeatures" in model) return model.textFeatures(batch);
+    const output = model.forward(batch);
+    return pooling === "first" ? firstToken(output) : meanOf(ownTokens(output, batch), batch.attentionMask!);
   };
-  return vectorsOf(model, tokenizer.encode(texts, { maxLength }), `text ${pooling}`, vectors, options);
+  const inputs = tokenizer.encode(texts, { maxLength });
+  model.checkInputs(inputs);
+  return vectorsOf(model, inputs, `text ${pooling}`, vectors, options);
 }
 
 /** The mean over the tokens that are no padding: [batch, tokens, H] to [batch, H]. */
