@@ -9,7 +9,6 @@ import { SparseAdapterConfig } from "./sparseAdapter.js";
 for (const method of [MosaConfig, ClsTokenConfig, MlpHeadConfig, SparseAdapterConfig]) registerMethod(method);
 
 export { MosaAdapter, type MosaAdapterOptions } from "./adapter.js";
-export { type AdapterHubOptions, loadAdapterHub, saveAdapterHub } from "./adapterHub.js";
 export { type AnnotatedImagesOptions, annotatedImages } from "./annotations.js";
 export {
   biasTuning,

@@ -6,6 +6,7 @@ export * from "./bert/index.js";
 export * from "./clip/index.js";
 export {
   HostModel,
+  type Ia3Targets,
   type ModelArguments,
   type ModelInputs,
   type ModelOutput,

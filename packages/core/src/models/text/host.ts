@@ -4,7 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { type Initializer, normal } from "../../nn/index.js";
 import { softmaxCrossEntropy } from "../../ops/index.js";
 import { checkRates, chooseHead } from "../head.js";
-import { HostModel, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { HostModel, type Ia3Targets, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
 import { checkIds } from "../ids.js";
 import { loadParameters, openModel } from "../loading.js";
 import type { ProblemType } from "../sequenceLoss.js";
@@ -81,6 +81,10 @@ export abstract class TextHost extends HostModel {
 
   override get defaultTargets(): readonly string[] {
     return ["query", "value"];
+  }
+
+  override get ia3Targets(): Ia3Targets {
+    return { targetModules: ["key", "value", "output.dense"], feedforwardModules: ["output.dense"] };
   }
 
   override checkInputs(inputs: ModelArguments): void {
