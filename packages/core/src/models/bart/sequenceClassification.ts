@@ -4,7 +4,8 @@ import * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../../errors.js";
 import { Dropout, type Initializer, Layer, Linear, nameModules, normal } from "../../nn/index.js";
 import { classificationLoss } from "../classificationLoss.js";
-import { HostModel, type Ia3Targets, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { HostModel, type Ia3Targets, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { checkIds } from "../ids.js";
 import { loadParameters, openModel } from "../loading.js";
 import { shiftRight } from "../seq2seq/index.js";
 import { type BartLoadingOptions, bartNames, HEAD, LOGITS_BIAS, readBartConfig } from "./checkpoint.js";
@@ -93,6 +94,11 @@ export class BartForSequenceClassification extends HostModel {
 
   override configJSON(): Record<string, unknown> {
     return serializeBartConfig(this.config, "BartForSequenceClassification");
+  }
+
+  override checkInputs(inputs: ModelArguments): void {
+    const { vocabSize } = this.config;
+    checkIds(inputs, { inputIds: vocabSize, decoderInputIds: vocabSize });
   }
 
   override get nameOrPath(): string | undefined {

@@ -6,7 +6,7 @@ import {
   BertForSequenceClassification,
   BertModel,
   classifyText,
-  embed,
+  embedText,
   fillMask,
   getPeftModel,
   LoraConfig,
@@ -15,9 +15,9 @@ import {
   parseBertConfig,
   type Tokenizer,
   useEngine,
-} from "../../src/index.js";
-import { fillGolden } from "../../src/testing/index.js";
-import { FIXTURES } from "../fixtures.js";
+} from "../../../src/index.js";
+import { fillGolden } from "../../../src/testing/index.js";
+import { FIXTURES } from "../../fixtures.js";
 
 const TEXTS = ["The small model learns.", "Die Bären aßen früh am Morgen süße Äpfel"];
 const LABELS = ["good", "bad", "neither"];
@@ -70,29 +70,36 @@ describe("a text model in one call", () => {
     const model = new BertForMaskedLM(config);
     fillGolden(model.parameters());
     const text = "The [MASK] model [MASK].";
-    const found = await fillMask(model, text, { tokenizer, topK: 3 });
-    expect(found.map((words) => words.length)).toEqual([3, 3]);
+    const [found, other] = await fillMask(model, [text, "A much longer text with [MASK] in it."], {
+      tokenizer,
+      topK: 3,
+    });
+    expect(other).toHaveLength(1);
+    expect(found!.map((words) => words.length)).toEqual([3, 3]);
     const inputs = tokenizer.encode(text);
     const place = [...inputs.inputIds.data].indexOf(tokenizer.specialId("mask"));
     const { logits } = await model(inputs);
     const row = ((await logits.array()) as number[][][])[0]![place]!;
     const best = row.indexOf(Math.max(...row));
-    expect(found[0]![0]).toMatchObject({ id: best, token: tokenizer.tokenOf(best) ?? `${best}` });
-    expect(found[0]![0]!.score).toBeCloseTo(softmax(row)[best]!, 6);
-    await expect(fillMask(model, "no mask", { tokenizer })).rejects.toThrow(/\[MASK\]/);
+    expect(found![0]![0]).toMatchObject({ id: best, token: tokenizer.tokenOf(best) ?? `${best}` });
+    expect(found![0]![0]!.score).toBeCloseTo(softmax(row)[best]!, 6);
+    await expect(fillMask(model, [text, "no mask"], { tokenizer })).rejects.toMatchObject({
+      message: expect.stringContaining("[MASK]"),
+      place: "text 1",
+    });
   });
 
   it("gives vectors that do not depend on what else is in the batch, of length 1 or as they are", async () => {
     const model = new BertModel(config, { seed: 0, pooler: false });
     fillGolden(namedParameters(model));
-    const together = await embed(model, TEXTS, { tokenizer });
+    const together = await embedText(model, TEXTS, { tokenizer });
     for (const [i, text] of TEXTS.entries()) {
-      const [alone] = await embed(model, [text], { tokenizer });
+      const [alone] = await embedText(model, [text], { tokenizer });
       for (const [at, x] of alone!.entries()) expect(Math.abs(x - together[i]![at]!)).toBeLessThan(1e-5);
       expect(Math.hypot(...alone!)).toBeCloseTo(1, 5);
     }
     const options = { tokenizer, pooling: "first", normalize: false } as const;
-    const [first] = await embed(model, TEXTS, options);
+    const [first] = await embedText(model, TEXTS, options);
     expect(Math.hypot(...first!)).toBeGreaterThan(1.5);
     expect(first).toHaveLength(32);
   });

@@ -1,11 +1,11 @@
-// What the uses of text models in one call share.
+// What the uses of models in one call share: a call whose numbers are read and whose tensors are freed.
 
 import type * as tf from "@tensorflow/tfjs";
 import type { Tokenizer } from "../../tokenizers/index.js";
 import type { ModelArguments } from "../hostModel.js";
 
-/** A model that can be called with `inputIds`: a text model, or a `PeftModel` over one. */
-export type CallableTextModel = (inputs: ModelArguments) => Promise<{ logits: tf.Tensor }>;
+/** A model that can be called: a host, or a `PeftModel` over one. */
+export type CallableModel = (inputs: ModelArguments) => Promise<{ logits: tf.Tensor }>;
 
 export interface TextUse {
   /** The checkpoint's, from `loadTokenizer`. */
@@ -16,7 +16,7 @@ export interface TextUse {
 
 /** The numbers of a model's logits, which are freed. */
 export async function logitsOf(
-  model: CallableTextModel,
+  model: CallableModel,
   inputs: ModelArguments,
 ): Promise<{ data: Float32Array; shape: readonly number[] }> {
   const { logits } = await model(inputs);

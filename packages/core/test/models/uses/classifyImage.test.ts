@@ -1,9 +1,16 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { classify, parseViTConfig, readImageProcessor, useEngine, ViTForImageClassification } from "../../src/index.js";
+import {
+  classifyImage,
+  decodeImage,
+  parseViTConfig,
+  readImageProcessor,
+  useEngine,
+  ViTForImageClassification,
+} from "../../../src/index.js";
 
 describe("naming what is in a picture", () => {
   let folder: string;
@@ -37,10 +44,24 @@ describe("naming what is in a picture", () => {
 
   it("gives the classes by falling probability, which add up to one", async () => {
     const model = new ViTForImageClassification(config);
-    const found = await classify(model, picture, { processor: await readImageProcessor(folder), labels });
-    expect(found.map(({ label }) => label).sort()).toEqual(labels);
-    expect(found.reduce((sum, { score }) => sum + score, 0)).toBeCloseTo(1, 12);
-    expect(found[0]!.score).toBeGreaterThanOrEqual(found[1]!.score);
+    const [found] = await classifyImage(model, [picture], { processor: await readImageProcessor(folder), labels });
+    expect(found!.map(({ label }) => label).sort()).toEqual(labels);
+    expect(found!.reduce((sum, { score }) => sum + score, 0)).toBeCloseTo(1, 12);
+    expect(found![0]!.score).toBeGreaterThanOrEqual(found![1]!.score);
+    model.dispose();
+  });
+
+  it("takes several pictures at once, as paths, bytes, and decoded, and as many classes as are asked for", async () => {
+    const model = new ViTForImageClassification(config);
+    const options = { processor: await readImageProcessor(folder), labels, topK: 2 };
+    const [alone] = await classifyImage(model, [picture], options);
+    const sources = [picture, await readFile(picture), await decodeImage(picture)];
+    const together = await classifyImage(model, sources, options);
+    expect(together.map((classes) => classes.map(({ label }) => label))).toEqual(
+      sources.map(() => alone!.map(({ label }) => label)),
+    );
+    for (const classes of together) expect(classes[0]!.score).toBeCloseTo(alone![0]!.score, 5);
+    await expect(classifyImage(model, [], options)).rejects.toMatchObject({ code: "ARGUMENT_INVALID" });
     model.dispose();
   });
 
@@ -48,7 +69,7 @@ describe("naming what is in a picture", () => {
     const model = new ViTForImageClassification(config);
     const options = { processor: await readImageProcessor(folder), labels };
     const text = new TextEncoder().encode("no picture");
-    await expect(classify(model, text, options)).rejects.toMatchObject({ code: "IMAGE_INVALID" });
+    await expect(classifyImage(model, [text], options)).rejects.toMatchObject({ code: "IMAGE_INVALID" });
     model.dispose();
   });
 
