@@ -16,6 +16,8 @@ export interface BenchRow {
   targetTime: number | null;
   /** Our peak memory over PyTorch's; null where there is no target. */
   targetMemory: number | null;
+  /** An earlier row whose time on our side this one's is compared with: a method with what it builds upon. */
+  over?: { readonly row: string; readonly target: number };
 }
 
 /** Suites by name. Suite `NAME` has its sides in `src/sides/NAME.ts` and `reference/bench/NAME.py`. */
@@ -24,6 +26,7 @@ export const suites: ReadonlyMap<string, BenchRow[]> = new Map([
   ["hosts", hostRows()],
   // Merged once, in a fresh process whose weights have been read.
   ["merge", [{ ...row("vit-b-lora-r8", "first", 1, null), checkpoint: true }]],
+  ["mosa", mosaRows()],
 ]);
 
 function row(name: string, kind: RowKind, targetTime: number | null, targetMemory: number | null): BenchRow {
@@ -71,4 +74,10 @@ function hostRows(): BenchRow[] {
     row("t5-generate-1", "step", 1, null),
     row("t5-generate-4", "step", 1, null),
   ];
+}
+
+/** MoSA's training step, two passes over the batch, and the plain adapter's of the same recipe, one pass. */
+function mosaRows(): BenchRow[] {
+  const plain = row("vit-b-adaptformer-b16", "step", null, null);
+  return [plain, { ...row("vit-b-mosa-b16", "step", 0.6, 0.85), over: { row: plain.name, target: 1.9 } }];
 }
