@@ -18,6 +18,8 @@ export interface BenchRow {
   targetTime: number | null;
   /** Our peak memory over PyTorch's; null where there is no target. */
   targetMemory: number | null;
+  /** An earlier row whose time on our side this one's is compared with: a method with what it builds upon. */
+  over?: { readonly row: string; readonly target: number };
 }
 
 /** Suites by name. Suite `NAME` has its sides in `src/sides/NAME.ts` and `reference/bench/NAME.py`. */
@@ -27,6 +29,7 @@ export const suites: ReadonlyMap<string, BenchRow[]> = new Map([
   ["load", loadRows()],
   // Merged once, in a fresh process whose weights have been read.
   ["merge", [{ ...row("vit-b-lora-r8", "first", 1, null), checkpoint: "vit-b" }]],
+  ["mosa", mosaRows()],
 ]);
 
 function row(name: string, kind: RowKind, targetTime: number | null, targetMemory: number | null): BenchRow {
@@ -83,4 +86,10 @@ function hostRows(): BenchRow[] {
 function loadRows(): BenchRow[] {
   const names = ["t5-base", "t5-base-half", "roberta-base", "roberta-base-half"] as const;
   return names.map((name) => ({ ...row(name, "load", 1, 1), checkpoint: name }));
+}
+
+/** MoSA's training step, two passes over the batch, and the plain adapter's of the same recipe, one pass. */
+function mosaRows(): BenchRow[] {
+  const plain = row("vit-b-adaptformer-b16", "step", null, null);
+  return [plain, { ...row("vit-b-mosa-b16", "step", 0.6, 0.85), over: { row: plain.name, target: 1.9 } }];
 }

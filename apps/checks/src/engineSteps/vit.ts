@@ -16,7 +16,7 @@ import {
 import { serve } from "../sides/protocol.js";
 import { fill, OPTIONS, runStep } from "./training.js";
 
-const CLASSES = 10;
+export const CLASSES = 10;
 const SIZES = {
   s: { hidden_size: 384, num_attention_heads: 6, intermediate_size: 1536 },
   b: { hidden_size: 768, num_attention_heads: 12, intermediate_size: 3072 },
@@ -58,7 +58,8 @@ function adapted(size: "s" | "b", method: string): PeftModel {
   return getPeftModel(fill(new ViTForImageClassification(config)), METHODS[method]!());
 }
 
-function batchOf(size: number) {
+/** Pictures of 224 pixels and their classes. */
+export function batchOf(size: number) {
   const pixels = Float32Array.from({ length: size * 3 * 224 * 224 }, (_, i) => Math.sin(i * 0.37));
   return {
     pixelValues: { data: pixels, shape: [size, 3, 224, 224], dtype: "float32" as const },
