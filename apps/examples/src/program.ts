@@ -3,10 +3,12 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { ENGINES, type MosaOptions } from "./mosa/index.js";
 import type { PretrainOptions } from "./pretrain/index.js";
+import type { ResultsOptions } from "./results/index.js";
 
 export interface Commands {
   mosa(options: MosaOptions): Promise<unknown>;
   pretrain(options: PretrainOptions): Promise<unknown>;
+  results(options: ResultsOptions): Promise<unknown>;
 }
 
 export function createProgram(commands: Commands): Command {
@@ -41,7 +43,30 @@ export function createProgram(commands: Commands): Command {
     .action(async (options: PretrainOptions) => {
       await commands.pretrain(options);
     });
+  program
+    .command("results")
+    .description("Tables of stored runs, and what they say to the findings of the paper.")
+    .command("mosa")
+    .description(
+      "MoSA, its variants and what it is compared with, on few pictures of classes that the host has not seen.",
+    )
+    .option("--rerun", "make the runs that are missing; run again, it goes on where it was stopped", false)
+    .option("--data <dir>", "the folder of the CIFAR-10 container, for --rerun")
+    .option("--out <dir>", "the folder of the results (default: the repository's)")
+    .option("--only <pattern>", "with --rerun: runs whose name the regular expression fits", regularExpression)
+    .option("--json", "print one JSON document instead of tables", false)
+    .action(async (options: ResultsOptions) => {
+      await commands.results(options);
+    });
   return program;
+}
+
+function regularExpression(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch {
+    throw new InvalidArgumentError("It must be a regular expression.");
+  }
 }
 
 function fraction(text: string): number {

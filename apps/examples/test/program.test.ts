@@ -8,6 +8,7 @@ import { listenForInterrupt } from "../src/interrupt.js";
 import type { MosaOptions } from "../src/mosa/options.js";
 import { openRunFolder } from "../src/mosa/runFolder.js";
 import { createProgram } from "../src/program.js";
+import type { ResultsOptions } from "../src/results/index.js";
 
 async function parse(...args: string[]): Promise<MosaOptions> {
   let parsed: MosaOptions | undefined;
@@ -16,6 +17,7 @@ async function parse(...args: string[]): Promise<MosaOptions> {
       parsed = options;
     },
     pretrain: async () => {},
+    results: async () => {},
   });
   for (const command of [program, ...program.commands]) command.exitOverride().configureOutput({ writeErr: () => {} });
   await program.parseAsync(args, { from: "user" });
@@ -23,6 +25,39 @@ async function parse(...args: string[]): Promise<MosaOptions> {
 }
 
 const defaults: MosaOptions = { perClass: 100, seeds: 1, engine: "compiled", json: false };
+
+async function parseResults(...args: string[]): Promise<ResultsOptions> {
+  let parsed: ResultsOptions | undefined;
+  const program = createProgram({
+    mosa: async () => {},
+    pretrain: async () => {},
+    results: async (options) => {
+      parsed = options;
+    },
+  });
+  const [results] = program.commands.filter((command) => command.name() === "results");
+  for (const command of results!.commands) command.exitOverride().configureOutput({ writeErr: () => {} });
+  await program.parseAsync(["results", "mosa", ...args], { from: "user" });
+  return parsed!;
+}
+
+describe("the command line of the results", () => {
+  it("prints what is stored, unless it is told to make runs", async () => {
+    expect(await parseResults()).toEqual({ rerun: false, json: false });
+    const args = "--rerun --data d --out o --only mosa-32-[0-2] --json".split(" ");
+    expect(await parseResults(...args)).toEqual({
+      rerun: true,
+      data: "d",
+      out: "o",
+      only: /mosa-32-[0-2]/,
+      json: true,
+    });
+  });
+
+  it("refuses a pattern that is no regular expression", async () => {
+    await expect(parseResults("--rerun", "--only", "(")).rejects.toThrow(/regular expression/);
+  });
+});
 
 describe("the command line of the MoSA example", () => {
   it("has the defaults of a run on the shipped pictures", async () => {

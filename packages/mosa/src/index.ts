@@ -12,7 +12,6 @@ for (const method of [MosaConfig, ClsTokenConfig, MlpHeadConfig, SideNetworkConf
 }
 
 export { MosaAdapter, type MosaAdapterOptions } from "./adapter.js";
-export { type AdapterHubOptions, loadAdapterHub, saveAdapterHub } from "./adapterHub.js";
 export { type AnnotatedImagesOptions, annotatedImages } from "./annotations.js";
 export {
   biasTuning,

@@ -1,7 +1,7 @@
 // What is done with the winner's adapter: saved, loaded into a fresh host, its experts merged, its answers compared.
 
 import { join } from "node:path";
-import { type Classification, classify, type HostArray, PeftModel } from "@peft/core";
+import { type Classification, classifyImage, type HostArray, PeftModel } from "@peft/core";
 import { mergeExperts } from "@peft/mosa";
 import { renderSheet, type Tile } from "../report/index.js";
 import { makeHost, type Setting, testLoader } from "./training.js";
@@ -34,7 +34,7 @@ export async function saveAndMerge(
   await trained.savePretrained(folder);
 
   // A fresh host has the pretrained body, and a head that is not the trained one.
-  const host = await makeHost(pictures.classes, seed);
+  const host = await makeHost(setting.host, pictures.classes, seed);
   const bare = await logitsOf(host, batch);
   const model = await PeftModel.fromPretrained(host, folder);
   const reloaded = await logits(model);
@@ -65,7 +65,7 @@ export async function nameSome(
   const lines: string[] = [];
   for (let i = 0; i < count; i++) {
     const { image, label, id } = await test.get(Math.floor((i * test.length) / count));
-    const found = await classify(model, image, { processor, labels: classes, topK: 3 });
+    const [found] = await classifyImage(model, [image], { processor, labels: classes, topK: 3 });
     const best = found[0]!;
     const picture = await toPng(image);
     tiles.push({ picture, label: classes[label]!, predicted: best.label, score: best.score });

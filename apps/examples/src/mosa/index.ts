@@ -24,7 +24,7 @@ const SLOW = { batch: 4, epochs: 1 };
 
 /** Runs the example. Resolves with the run's folder. */
 export async function runMosa(given: MosaOptions): Promise<string> {
-  checkHost();
+  checkHost(HOST_FOLDER);
   const run = await openRunFolder(given);
   const { options } = run;
   const pictures = await openPictures(options);
@@ -45,6 +45,7 @@ export async function runMosa(given: MosaOptions): Promise<string> {
   });
   try {
     const setting: Setting = {
+      host: HOST_FOLDER,
       pictures,
       processor: await readImageProcessor(HOST_FOLDER),
       epochs: options.epochs ?? defaultEpochs(options),

@@ -18,6 +18,11 @@ export interface Method {
 const BOTTLENECK = 32;
 const EXPERTS = 4;
 
+/** Of AdaptFormer and of MoSA alike, which differ in the experts and in nothing else: activation, dropout, scale are one. */
+export const ADAPTER_RATE = 3e-3;
+
+export const adaptFormer = (bottleneck: number): PeftConfig => new BottleneckConfig({ bottleneck, activation: "gelu" });
+
 export const METHODS: readonly Method[] = [
   {
     name: "linear probe, random host",
@@ -36,14 +41,14 @@ export const METHODS: readonly Method[] = [
   {
     name: "AdaptFormer",
     folder: "adaptformer",
-    config: new BottleneckConfig({ bottleneck: BOTTLENECK, activation: "gelu" }),
-    learningRate: 3e-3,
+    config: adaptFormer(BOTTLENECK),
+    learningRate: ADAPTER_RATE,
   },
   {
     name: "MoSA",
     folder: "mosa",
     config: new MosaConfig({ bottleneck: BOTTLENECK, numExperts: EXPERTS }),
-    learningRate: 3e-3,
+    learningRate: ADAPTER_RATE,
   },
   { name: "full fine-tuning", folder: "full", config: new FullConfig(), learningRate: 5e-4 },
 ];

@@ -31,7 +31,11 @@ const FEW_PER_CLASS = 2;
 const SEED = 0;
 
 /** @throws PeftError FILE_MISSING, DATA_EMPTY, DATA_INVALID and what reading pictures throws */
-export async function openPictures({ data, perClass, engine }: MosaOptions): Promise<Pictures> {
+export async function openPictures({
+  data,
+  perClass,
+  engine,
+}: Pick<MosaOptions, "data" | "perClass" | "engine">): Promise<Pictures> {
   const pictures = await openAll(data, perClass);
   if (!isSlow(engine)) return pictures;
   const few = (dataset: ImageDataset): ImageDataset => takeAtMost(dataset, FEW_PER_CLASS);

@@ -19,7 +19,7 @@ import {
 } from "@peft/core";
 import { mosaRecipe } from "@peft/mosa";
 import { type CurvePoint, type Progress, startProgress } from "../report/index.js";
-import { HOST_FOLDER } from "./assets.js";
+import { deployedNumbers, trainedNumbers } from "./counts.js";
 import type { Method } from "./methods.js";
 import type { Pictures } from "./pictures.js";
 
@@ -37,6 +37,8 @@ export interface Result {
 }
 
 export interface Setting {
+  /** The folder of the pretrained model that is adapted. */
+  readonly host: string;
   readonly pictures: Pictures;
   readonly processor: ImageProcessor;
   readonly epochs: number;
@@ -50,11 +52,12 @@ const RESULT = "result.json";
 
 /** A host for these classes with a new head: the pretrained one, or one of random weights. */
 export async function makeHost(
+  folder: string,
   labels: readonly string[],
   seed: number,
   random = false,
 ): Promise<ViTForImageClassification> {
-  const host = await ViTForImageClassification.fromPretrained(HOST_FOLDER, { labels, seed });
+  const host = await ViTForImageClassification.fromPretrained(folder, { labels, seed });
   return random ? new ViTForImageClassification(host.config, { seed }) : host;
 }
 
@@ -78,7 +81,7 @@ export async function train(
   setting: Setting,
 ): Promise<{ result: Result; model: PeftModel }> {
   const { pictures, processor, epochs, signal } = setting;
-  const host = await makeHost(pictures.classes, seed, method.randomHost);
+  const host = await makeHost(setting.host, pictures.classes, seed, method.randomHost);
   const model = getPeftModel(host, method.config, { seed });
   const { width, height } = processor.size;
   const larger = { width: Math.round(width * (1 + MARGIN)), height: Math.round(height * (1 + MARGIN)) };
@@ -121,13 +124,12 @@ export async function train(
     progress?.stop();
   }
   const { accuracy } = await evaluate(model, testLoader(setting), { signal });
-  const { trainable } = model.getNbTrainableParameters();
   const result: Result = {
     method: method.name,
     seed,
     accuracy: accuracy ?? 0,
-    parametersTrained: trainable,
-    parametersDeployed: deployed(method, model, trainable),
+    parametersTrained: await trainedNumbers(model),
+    parametersDeployed: await deployedNumbers(model),
     stepsPerSecond,
     points,
   };
@@ -138,14 +140,4 @@ export async function train(
 /** The result of a training that is finished. */
 export async function finishedResult(folder: string): Promise<Result | undefined> {
   return existsSync(join(folder, RESULT)) ? ((await readJson(join(folder, RESULT))) as Result) : undefined;
-}
-
-/** MoSA's experts share their weights' entries and are merged before deployment: N biases become one. */
-function deployed(method: Method, model: PeftModel, trained: number): number {
-  if (method.folder !== "mosa") return trained;
-  let replicated = 0;
-  for (const [name, { shape }] of model.trainableParameters()) {
-    if (name.endsWith(".experts.bias")) replicated += (shape[0]! - 1) * shape[1]!;
-  }
-  return trained - replicated;
 }

@@ -7,8 +7,9 @@ export {
   readSummary,
   SUMMARY_FILE,
   SummarySchema,
+  spread,
   summarizeMethod,
   writeSummary,
 } from "./summary.js";
 export { svgToPng } from "./svg.js";
-export { formatAccuracy, formatTable, type TableOptions } from "./table.js";
+export { formatAccuracy, formatTable, layOut, type TableOptions } from "./table.js";

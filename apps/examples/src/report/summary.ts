@@ -162,7 +162,8 @@ function findProblem(summary: unknown): string | undefined {
   return undefined;
 }
 
-function spread(accuracies: number[]): { mean: number; deviation: number | null } {
+/** Mean and sample standard deviation, which is null of one number. */
+export function spread(accuracies: readonly number[]): { mean: number; deviation: number | null } {
   const count = accuracies.length;
   const mean = accuracies.reduce((sum, value) => sum + value, 0) / count;
   const squares = accuracies.reduce((sum, value) => sum + (value - mean) ** 2, 0);

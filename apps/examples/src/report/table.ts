@@ -17,18 +17,25 @@ export function formatTable(methods: readonly MethodSummary[], { color = false }
     method.parametersDeployed.toLocaleString("en-US"),
     formatRate(method.stepsPerSecond),
   ]);
-  const wide = header.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]!.length)));
-  const render = (cells: string[]) =>
-    cells.map((cell, column) => (column === 0 ? cell.padEnd(wide[column]!) : cell.padStart(wide[column]!))).join("   ");
+  const [first, ...others] = layOut([header, ...rows]);
   const best = Math.max(...methods.map((method) => method.mean));
   // The caller decides about colour: styleText's own check looks at a stream that may not be the one written to.
   const style = (format: "bold" | "dim" | "green", line: string) =>
     color ? styleText(format, line, { validateStream: false }) : line;
   return [
-    style("bold", render(header)),
-    style("dim", "─".repeat(render(header).length)),
-    ...rows.map((row, i) => (methods[i]!.mean === best ? style("green", render(row)) : render(row))),
+    style("bold", first!),
+    style("dim", "─".repeat(first!.length)),
+    ...others.map((line, i) => (methods[i]!.mean === best ? style("green", line) : line)),
   ].join("\n");
+}
+
+/** Rows of cells as lines of equal columns: the first flush left, the others flush right. */
+export function layOut(rows: readonly (readonly string[])[], indent = ""): string[] {
+  const wide = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) => {
+    const cells = row.map((cell, column) => (column === 0 ? cell.padEnd(wide[column]!) : cell.padStart(wide[column]!)));
+    return `${indent}${cells.join("   ")}`;
+  });
 }
 
 /** `87.2 ± 0.9 %`, or `87.2 %` of one seed. */
