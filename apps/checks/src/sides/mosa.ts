@@ -26,7 +26,9 @@ const [row] = process.argv.slice(2);
 await serve({
   async setup() {
     const id2label = Object.fromEntries(Array.from({ length: CLASSES }, (_, i) => [String(i), `class ${i}`]));
-    const host = new ViTForImageClassification({ ...parseViTConfig({ id2label }, "ViT-B/16"), ...MOSA_HOST });
+    const config = parseViTConfig({ id2label }, "ViT-B/16");
+    const dropout = { ...config.dropout, ...MOSA_HOST.dropout };
+    const host = new ViTForImageClassification({ ...config, ...MOSA_HOST, dropout });
     const model = getPeftModel(fill(host), METHODS[row!]!());
     return { model, step: trainingStep(model, OPTIONS), inputs: batchOf(16), steps: 0 };
   },
