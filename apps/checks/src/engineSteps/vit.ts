@@ -4,6 +4,7 @@ import {
   estimateMemory,
   FullConfig,
   getPeftModel,
+  type HostArray,
   LinearProbeConfig,
   LoraConfig,
   type PeftConfig,
@@ -59,11 +60,11 @@ function adapted(size: "s" | "b", method: string): PeftModel {
 }
 
 /** Pictures of 224 pixels and their classes. */
-export function batchOf(size: number) {
+export function batchOf(size: number): Record<"pixelValues" | "labels", HostArray> {
   const pixels = Float32Array.from({ length: size * 3 * 224 * 224 }, (_, i) => Math.sin(i * 0.37));
   return {
-    pixelValues: { data: pixels, shape: [size, 3, 224, 224], dtype: "float32" as const },
-    labels: { data: Int32Array.from({ length: size }, (_, i) => i % CLASSES), shape: [size], dtype: "int32" as const },
+    pixelValues: { data: pixels, shape: [size, 3, 224, 224], dtype: "float32" },
+    labels: { data: Int32Array.from({ length: size }, (_, i) => i % CLASSES), shape: [size], dtype: "int32" },
   };
 }
 
