@@ -61,16 +61,18 @@ export async function nameSome(
 ): Promise<{ lines: string[]; sheet: Buffer }> {
   const { test, classes } = pictures;
   const count = Math.min(SHEET, test.length);
+  const places = Array.from({ length: count }, (_, i) => Math.floor((i * test.length) / count));
+  const examples = await Promise.all(places.map((place) => test.get(place)));
+  const images = examples.map(({ image }) => image);
+  const found = await classifyImage(model, images, { processor, labels: classes, topK: 3 });
   const tiles: Tile[] = [];
   const lines: string[] = [];
-  for (let i = 0; i < count; i++) {
-    const { image, label, id } = await test.get(Math.floor((i * test.length) / count));
-    const [found] = await classifyImage(model, [image], { processor, labels: classes, topK: 3 });
-    const best = found[0]!;
+  for (const [i, { image, label, id }] of examples.entries()) {
+    const [best] = found[i]!;
     const picture = await toPng(image);
-    tiles.push({ picture, label: classes[label]!, predicted: best.label, score: best.score });
+    tiles.push({ picture, label: classes[label]!, predicted: best!.label, score: best!.score });
     if (i % Math.ceil(count / PRINTED) === 0)
-      lines.push(`${id}: ${found.map(describe).join(", ")} (it is ${classes[label]})`);
+      lines.push(`${id}: ${found[i]!.map(describe).join(", ")} (it is ${classes[label]})`);
   }
   return { lines, sheet: await renderSheet({ title: "MoSA on test pictures", tiles }) };
 }
