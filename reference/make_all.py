@@ -1,4 +1,4 @@
-"""Rewrites every fixture. The suites of the MoSA repository need its checkout and are left as they are without one."""
+"""Rewrites every fixture. The suites of a repository need its checkout and are left as they are without one."""
 
 import os
 import subprocess
@@ -10,16 +10,17 @@ SUITES = [
     *["ops", "processors"],
     *["vit", "swin", "clip", "ast", "bert", "roberta", "t5", "bart"],
     *["tokenizers", "generation"],
-    *["lora", "peft", "prompts", "targets"],
+    *["lora", "peft", "peft_text", "prompts", "targets"],
 ]
-FROM_CHECKOUT = ["bottleneck", "mosa"]
+FROM_CHECKOUT = {"MOSA_REPO": ["bottleneck", "mosa"], "ADAPTERS_REPO": ["adapterhub"]}
 
 if __name__ == "__main__":
     suites = list(SUITES)
-    if os.environ.get("MOSA_REPO"):
-        suites += FROM_CHECKOUT
-    else:
-        print(f"make_all: MOSA_REPO is not set, {' and '.join(FROM_CHECKOUT)} are left as they are (reference/README.md)")
+    for variable, more in FROM_CHECKOUT.items():
+        if os.environ.get(variable):
+            suites += more
+        else:
+            print(f"make_all: {variable} is not set, left as they are: {', '.join(more)} (reference/README.md)")
     for suite in suites:
         print(f"make_all: {suite}", flush=True)
         subprocess.run([sys.executable, HERE / f"make_{suite}.py"], check=True)

@@ -1,13 +1,16 @@
-"""fixtures/clip: Hugging Face CLIP in small: both encoders with their projections, one without, and the whole."""
+"""fixtures/clip: Hugging Face CLIP in small: both encoders with their projections, without, and the whole;
+adapters of PEFT on the encoders without projections."""
 
 import shutil
 
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPVisionConfig, CLIPVisionModel, CLIPVisionModelWithProjection
 from transformers.utils import logging
 
 from common import FIXTURES, arr, check_generator, close, prefixed, training_run, write
+from seq2seq_hosts import save_adapter
 
 logging.set_verbosity_error()
 logging.disable_progress_bar()
@@ -109,6 +112,23 @@ def joint(case: str) -> None:
     write(SUITE, case, tensors, info)
 
 
+def adapter(case: str, host, call: dict, trained: str) -> None:
+    """LoRA as `save_pretrained` writes it, with a norm that is trained beside it, and what the adapted encoder says."""
+    config = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "encoder.layers.1.mlp.fc1"], modules_to_save=[trained])
+    model = get_peft_model(host, config).eval()
+    parameters = sorted((name, p) for name, p in model.named_parameters() if p.requires_grad)
+    with torch.no_grad():
+        for index, (name, parameter) in enumerate(parameters):
+            values = arr(3000 + index, parameter.shape, 0.2).float()
+            parameter.copy_(values if "lora_" in name else parameter + values)
+    save_adapter(model, FIXTURES / SUITE / case)
+    wide = {names[1]: value.double() if value.is_floating_point() else value for names, value in call.items()}
+    with torch.no_grad():
+        logits = model.double()(**wide).pooler_output
+    inputs = {names[0]: value for names, value in call.items()}
+    write(SUITE, case, inputs | {"output.logits": logits}, {"adapter": case, "made": f"peft LoRA on transformers {type(host).__name__}, float64", "inputs": [*inputs]})
+
+
 LOGIT_SCALE = 2.5
 # Of the pictures, chosen so that no gradient is lost in rounding (see common.training_run).
 SEED = 91
@@ -122,3 +142,7 @@ if __name__ == "__main__":
     # The largest id, 59, is then taken for the end.
     text("text-old", CLIPTextModel, TEXT | {"eos_token_id": 2})
     joint("joint")
+    words = {("inputIds", "input_ids"): IDS, ("attentionMask", "attention_mask"): MASK}
+    adapter("lora-text", fill(CLIPTextModel(CLIPTextConfig(**TEXT | {"eos_token_id": 2}))), words, "final_layer_norm")
+    pixels = {("pixelValues", "pixel_values"): arr(7, [1, 3, 32, 32], 1).float()}
+    adapter("lora-vision", fill(CLIPVisionModel(CLIPVisionConfig(**VISION))), pixels, "post_layernorm")

@@ -190,6 +190,26 @@ def make_precisions() -> None:
     write("precisions", cases)
 
 
+def make_areas() -> None:
+    import numpy as np
+    from sklearn.metrics import roc_auc_score
+
+    draw = np.random.default_rng(4)
+    labels = (draw.uniform(size=40) < 0.4).astype(int)
+    scores = {
+        "distinct": draw.normal(size=40) + labels,
+        "ties": draw.integers(0, 5, size=40) / 4,
+        "equal": np.zeros(40),
+        "in order": labels + draw.uniform(size=40) / 2,
+        "reversed": -labels + draw.uniform(size=40) / 2,
+        "far apart": np.where(draw.uniform(size=40) < 0.3, 1e300, draw.normal(size=40)),
+    }
+    write("areas", [
+        {"name": name, "scores": given.tolist(), "labels": labels.tolist(), "area": float(roc_auc_score(labels, given))}
+        for name, given in scores.items()
+    ])  # fmt: skip
+
+
 def make_stems() -> None:
     from nltk.stem.porter import PorterStemmer
 
@@ -275,5 +295,5 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["answers"]:
         make_answers()
     else:
-        for make in (make_classes, make_correlations, make_precisions, make_stems, make_rouge, make_cider, make_captions, make_vqa):
+        for make in (make_classes, make_correlations, make_precisions, make_areas, make_stems, make_rouge, make_cider, make_captions, make_vqa):
             make()

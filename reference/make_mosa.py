@@ -16,6 +16,7 @@ from torch import nn
 
 from common import FIXTURES, arr, assert_close, error, prefixed, write, write_json
 from mosa_repo import COMMIT, MLP, Model, Rand, Step, SWIN_SIZE, SwinModel, configuration, make_optimizer, make_scheduler, our_place, swin_mosa, symmetric_KL_loss, vit_mosa, vit_mosl
+from mosa_side import make_side
 from vit_hosts import TINY, labels, pixels
 
 SUITE = "mosa"
@@ -361,3 +362,4 @@ if __name__ == "__main__":
     for name in CASES:
         make(name)
     goldens()
+    make_side()

@@ -16,38 +16,42 @@ from pathlib import Path
 import torch
 from peft import PeftModel, get_peft_model_state_dict
 from safetensors.torch import load_file
+from transformers import CLIPTextModel, CLIPVisionModel
 from transformers.utils import logging
 
+import make_prompts
 import small_host
-import text_hosts
+from common import FIXTURES
 from vit_hosts import TINY, classifier
 
 logging.set_verbosity_error()
 warnings.simplefilter("ignore")
 
 
-# Hosts of text by their folders, as `text_hosts.build` makes them.
-TEXT_HOSTS = {
-    "../bert/tiny-sequence": ("bert", "tiny", "sequence", 3),
-    "../bert/odd-token": ("bert", "odd", "token", 4),
-    "../roberta/tiny-sequence": ("roberta", "tiny", "sequence", 3),
-}
-
-
 def host_of(name: str) -> torch.nn.Module:
-    if name in TEXT_HOSTS:
-        *which, labels = TEXT_HOSTS[name]
-        return text_hosts.build(*which, num_labels=labels)
-    return classifier(TINY) if name == "../vit/tiny" else small_host.small_host()
+    if name == "small":
+        return small_host.small_host()
+    if name == "../vit/tiny":
+        return classifier(TINY)
+    if name.startswith("../clip"):
+        Class = CLIPTextModel if "text" in name else CLIPVisionModel
+        return Class.from_pretrained(FIXTURES / name.removeprefix("../")).eval()
+    host = make_prompts.host_of(name.removeprefix("../"))
+    if name.startswith("../bart"):
+        # Where a file of prefixes names no number of heads, PEFT takes the encoder's. In released models the decoder has as many.
+        host.config.encoder_attention_heads = host.config.decoder_attention_heads
+    return host
 
 
 def logits_of(model, inputs: dict) -> torch.Tensor:
-    if "pixelValues" not in inputs:
-        with torch.no_grad():
-            return model(input_ids=inputs["inputIds"].long(), attention_mask=inputs["attentionMask"].long()).logits
-    pixels = inputs["pixelValues"].double()
     with torch.no_grad():
-        return model(pixels, inputs["inputIds"].long()) if "inputIds" in inputs else model(pixels).logits
+        if "pixelValues" not in inputs:
+            output = model(**make_prompts.arguments({name: value.long() for name, value in inputs.items()}))
+        elif "inputIds" in inputs:
+            return model(inputs["pixelValues"].double(), inputs["inputIds"].long())
+        else:
+            output = model(pixel_values=inputs["pixelValues"].double())
+    return output.logits if "logits" in output else output.pooler_output
 
 
 def read(folder: Path) -> dict:
@@ -57,10 +61,12 @@ def read(folder: Path) -> dict:
     keys = load_file(folder / "adapter_model.safetensors").keys() ^ get_peft_model_state_dict(model).keys()
     model = model.double()
     logits = logits_of(model, inputs)
-    if not hasattr(model, "merge_and_unload") or model.active_peft_config.is_prompt_learning:
+    if not hasattr(model, "merge_adapter") or model.active_peft_config.is_prompt_learning:
         return {"logits": logits.flatten().tolist(), "merged": None, "strangers": sorted(keys)}
     try:
-        merged = logits_of(model.merge_and_unload(), inputs).flatten().tolist()
+        # Not merge_and_unload: PEFT 0.21 cannot put back a head of several layers that was trained beside (IA)3.
+        model.merge_adapter()
+        merged = logits_of(model, inputs).flatten().tolist()
     except NotImplementedError:
         merged = None
     return {"logits": logits.flatten().tolist(), "merged": merged, "strangers": sorted(keys)}

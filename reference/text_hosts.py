@@ -90,11 +90,14 @@ def save_checkpoint(model, folder) -> None:
         assert torch.equal(saved[name], parameter), name
 
 
-def trained_case(family: str, case: str, size: str, head: str, labels: torch.Tensor, check=None, rows: str | None = None, **extra) -> None:
-    """A checkpoint, and outputs, gradients and steps of its training on one batch."""
+def trained_case(family: str, case: str, size: str, head: str, labels: torch.Tensor, check=None, rows: str | None = None, checkpoint: str | None = None, hidden_padding: bool = True, eps: float = 1e-8, **extra) -> None:
+    """A checkpoint, unless another case's is named, and outputs, gradients and steps of its training on one batch."""
     make = lambda: build(family, size, head, **extra)
-    save_checkpoint(make(), FIXTURES / family / case)
+    if checkpoint is None:
+        save_checkpoint(make(), FIXTURES / family / case)
     inputs = batch(family, rows or size)
+    if not hidden_padding:
+        del inputs["attentionMask"]
 
     def outputs_of(model, dtype):
         targets = labels.to(dtype) if labels.is_floating_point() else labels
@@ -102,16 +105,16 @@ def trained_case(family: str, case: str, size: str, head: str, labels: torch.Ten
         hidden = {f"hidden.{i}": h for i, h in enumerate(result.hidden_states)}
         return hidden | {"logits": result.logits, "loss": result.loss}
 
-    run = training_run(make, outputs_of)
+    run = training_run(make, outputs_of, eps=eps)
     if check:
         check(run["outputs"])
     tensors = inputs | {"labels": labels} | prefixed("output", run["outputs"]) | prefixed("grad", run["gradients"]) | prefixed("delta", run["deltas"])
     info = {
-        "checkpoint": case,
+        "checkpoint": checkpoint or case,
         "made": f"transformers {CLASSES[family][head].__name__}, float64 on the float32 weights",
         "inputs": [*inputs, "labels"],
         "outputs": "hidden.0 is the embeddings' output, hidden.i the output of layer i",
-        "optimizer": {"name": "AdamW", "learningRate": 1e-3, "weightDecay": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "steps": 5, "trained": "all parameters, the same batch each step"},
+        "optimizer": {"name": "AdamW", "learningRate": 1e-3, "weightDecay": 0.01, "betas": [0.9, 0.999], "eps": eps, "steps": 5, "trained": "all parameters, the same batch each step"},
         "losses": run["losses"],
         "zeroGradient": run["zeroGradient"],
     }

@@ -16,7 +16,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import ViTConfig, ViTForImageClassification
 from transformers.utils import logging
 
-from language_models import LANGUAGE_MODELS
+from hosts import Step
 from parts import PARTS
 from serving import serve
 
@@ -44,6 +44,8 @@ ROWS = {
     "vit-b-load": ("vit-b", "load", 0),
     "vit-b-load-read": ("vit-b", "load-read", 0),
 }
+# Rows of text hosts with LoRA, those of `pnpm bench hosts`.
+TEXT_HOSTS = {"roberta-lora-b8": "roberta", "t5-lora-b4": "t5"}
 
 
 class Adapter(nn.Module):
@@ -143,15 +145,15 @@ class Loading:
 def make(row: str, checkpoint: str | None):
     if row in PARTS:
         return PARTS[row]()
-    if row in LANGUAGE_MODELS:
-        return LANGUAGE_MODELS[row]()
+    if row in TEXT_HOSTS:
+        return Step(TEXT_HOSTS[row])
     size, method, batch = ROWS[row]
     return Loading(checkpoint, method == "load-read") if method.startswith("load") else Training(size, method, batch)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("row", choices=[*ROWS, *PARTS, *LANGUAGE_MODELS])
+    parser.add_argument("row", choices=[*ROWS, *PARTS, *TEXT_HOSTS])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint", help="the folder that the loading rows read (made by make_checkpoint.py)")

@@ -1,7 +1,7 @@
 """The PyTorch side of `pnpm bench hosts`: models of transformers at full size with random weights, as `serving.py` says.
 
 A row is `MODEL-forward` (logits, no gradient), `MODEL-step` (forward, backward, clipping of the global norm to 1 and AdamW, with
-PEFT's LoRA of rank 8 on queries and values) or `t5-generate-BEAMS` (64 tokens). Float32, torch's defaults, no dropout: the
+PEFT's LoRA of rank 8 on queries and values) or `t5-generate-BEAMS` (64 tokens). Texts are padded, from half the length to the whole. Float32, torch's defaults, no dropout: the
 models' default rates draw numbers on one side as on the other, and are not what is compared.
 """
 
@@ -40,15 +40,21 @@ def words(vocabulary: int, batch: int, tokens: int) -> torch.Tensor:
     return torch.randint(3, vocabulary, (batch, tokens))
 
 
+def padded(batch: int, tokens: int) -> torch.Tensor:
+    """The mask of texts from half the length to the whole."""
+    longest = torch.tensor([tokens // 2 + (i * tokens) // (2 * max(1, batch - 1)) for i in range(batch)])
+    return (torch.arange(tokens)[None] < longest[:, None]).long()
+
+
 def roberta():
     config = RobertaConfig(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1, num_labels=CLASSES, **NO_DROPOUT)
-    inputs = {"input_ids": words(50265, 8, 128), "attention_mask": torch.ones(8, 128, dtype=torch.long), "labels": torch.arange(8)}
+    inputs = {"input_ids": words(50265, 8, 128), "attention_mask": padded(8, 128), "labels": torch.arange(8)}
     return RobertaForSequenceClassification(config), inputs, ["query", "value"]
 
 
 def t5():
     config = T5Config(d_model=768, d_kv=64, d_ff=3072, num_layers=12, num_heads=12, dropout_rate=0.0, decoder_start_token_id=0)
-    inputs = {"input_ids": words(32128, 4, 256), "attention_mask": torch.ones(4, 256, dtype=torch.long), "labels": words(32128, 4, 64)}
+    inputs = {"input_ids": words(32128, 4, 256), "attention_mask": padded(4, 256), "labels": words(32128, 4, 64)}
     return T5ForConditionalGeneration(config), inputs, ["q", "v"]
 
 
@@ -57,7 +63,7 @@ def bart():
         d_model=768, encoder_layers=6, decoder_layers=6, encoder_attention_heads=12, decoder_attention_heads=12,
         encoder_ffn_dim=3072, decoder_ffn_dim=3072, dropout=0.0,
     )  # fmt: skip
-    inputs = {"input_ids": words(50265, 4, 256), "attention_mask": torch.ones(4, 256, dtype=torch.long), "labels": words(50265, 4, 64)}
+    inputs = {"input_ids": words(50265, 4, 256), "attention_mask": padded(4, 256), "labels": words(50265, 4, 64)}
     return BartForConditionalGeneration(config), inputs, ["q_proj", "v_proj"]
 
 
@@ -111,7 +117,7 @@ class Generation:
     def __init__(self, beams: int):
         self.model, inputs, _ = t5()
         self.model.eval()
-        self.inputs = {key: value[:1] for key, value in inputs.items() if key != "labels"}
+        self.inputs = {"input_ids": inputs["input_ids"][:1], "attention_mask": torch.ones(1, 256, dtype=torch.long)}
         self.settings = dict(num_beams=beams, do_sample=False, min_new_tokens=NEW_TOKENS, max_new_tokens=NEW_TOKENS)
 
     def step(self) -> None:

@@ -15,6 +15,7 @@ import {
 import { ClsTokenConfig } from "./clsToken.js";
 import { MosaConfig, type MosaFields } from "./config.js";
 import { MlpHeadConfig } from "./mlpHead.js";
+import { SideNetworkConfig } from "./sideNetwork.js";
 import { SparseAdapterConfig } from "./sparseAdapter.js";
 
 /** Of every baseline: a head that starts as MoSA's. */
@@ -28,6 +29,8 @@ export const mlpHead = (layers = 1): PeftConfig => new MlpHeadConfig({ ...common
 export const biasTuning = (): PeftConfig => new BitFitConfig(common);
 export const clsToken = ({ reinit = false }: { reinit?: boolean } = {}): PeftConfig =>
   new ClsTokenConfig({ ...common, reinit });
+/** A network beside the host: the paper's "side". Its weights are random before `loadAlexNet`. */
+export const sideNetwork = (): PeftConfig => new SideNetworkConfig(common);
 
 /**
  * The last blocks and the final norm, beside the head: "partial-1", "partial-2", "partial-4".

@@ -3,7 +3,6 @@
 
 import {
   adapterParameters,
-  compile,
   Dropout,
   findTargets,
   type HostModel,
@@ -13,7 +12,6 @@ import {
   MergeableParameter,
   type Merges,
   type Parameter,
-  type ParameterData,
   type Part,
   slots,
   unwrap,
@@ -66,14 +64,9 @@ export class MosaLora extends Layer {
     return this.up.forward(this.dropout.forward(this.down.forward(x)), this.#scale);
   }
 
-  /** The weight with s B A of the merged experts in it. */
-  async mergedWith(weight: ParameterData): Promise<Float32Array> {
-    const product = compile(() => tf.mul(tf.matMul(merged(this.up), merged(this.down)), this.#scale));
-    const update = await product();
-    const numbers = await update.data();
-    const sum = Float32Array.from(weight, (w, i) => w + numbers[i]!);
-    update.dispose();
-    return sum;
+  /** Inside a function that runs on the engine: the weight with s B A of the merged experts in it. */
+  mergedWith(weight: tf.Tensor): tf.Tensor {
+    return tf.add(weight, tf.matMul(tf.mul(merged(this.up), this.#scale) as tf.Tensor2D, merged(this.down)));
   }
 }
 
@@ -115,6 +108,6 @@ export function attachLoras(host: HostModel, mode: string, options: MosaLoraOpti
       const y = forward(x!);
       return weight.isMerged ? y : tf.add(y, adapter.forward(x!));
     });
-    return { adapter, parameters, path, parts: [weight, part], merge: [weight, (data) => adapter.mergedWith(data)] };
+    return { adapter, parameters, path, parts: [weight, part], merge: [weight, (value) => adapter.mergedWith(value)] };
   });
 }

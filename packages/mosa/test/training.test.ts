@@ -17,6 +17,7 @@ import {
 import { goldenArray, relativeError } from "@peft/core/testing";
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, it } from "vitest";
+import { expertsAmong } from "../src/experts.js";
 import { MosaConfig, type MosaFields, mosaRecipe, SplitLinear } from "../src/index.js";
 import { probe } from "../src/testing/probe.js";
 import { batches, inputs, logitsOf, moved, readAll, steps, tinyHost, tinySwin, train } from "./tiny.js";
@@ -125,6 +126,49 @@ describe.each(["compiled", "eager"] as const)("training, %s", (engine) => {
     const wanted = [100, 100 - first, 0].map((k) => (1 - rate * decay) ** k);
     for (const [e, factor] of wanted.entries())
       expect(Math.abs(left[e]! / factor - 1), `expert ${e}`).toBeLessThan(1e-6);
+    model.dispose();
+  });
+
+  it("leaves an expert's entries that are not its own at exactly 0 on a side that starts at 0, over 100 steps (§8.5)", async () => {
+    const model = getPeftModel(tinyHost(), new MosaConfig({ bottleneck: 4, numExperts: 3, dropout: 0 }));
+    await train(model, { epochs: 100 });
+    const side = expertsAmong(model.adapterParameters()).get(`${block}.up`)!;
+    const [r, width] = [side.inFeatures, side.outFeatures];
+    // Rows of the identity show a weight's columns, with the bias upon them.
+    const eye = Float32Array.from({ length: r * r }, (_, i) => (Math.floor(i / r) === i % r ? 1 : 0));
+    const run = compile((x, expert) => inTraining(() => side.withExperts(expert!, () => side.forward(x!))));
+    const owner = await model.adapterParameters().get(`${block}.up.owner`)!.read();
+    const biases = await model.adapterParameters().get(`${block}.up.experts.bias`)!.read();
+    for (const e of [0, 1, 2]) {
+      const expert = { data: Int32Array.of(e), shape: [1], dtype: "int32" as const };
+      const y = await run({ data: eye, shape: [r, r], dtype: "float32" }, expert);
+      const shown = await y.data();
+      const trained = Array.from(owner, (o, j) => {
+        const [out, at] = [Math.floor(j / r), j % r];
+        return { isOwn: o === e, moved: shown[at * width + out] !== biases[e * width + out] };
+      });
+      expect(trained.filter(({ isOwn, moved }) => !isOwn && moved)).toEqual([]);
+      expect(trained.filter(({ isOwn, moved }) => isOwn && moved).length, `expert ${e}`).toBeGreaterThan(0);
+      y.dispose();
+    }
+    model.dispose();
+  });
+
+  it("draws for the whole batch: the same picture twice has the same logits, another draw has others (§8.11)", async () => {
+    const model = await moved(new MosaConfig({ bottleneck: 4, dropout: 0, split: "both" }));
+    const one = (inputs.pixelValues.data as Float32Array).slice(0, inputs.pixelValues.data.length / 2);
+    const pixels = { ...inputs.pixelValues, data: Float32Array.of(...one, ...one) };
+    const run = compile((pixelValues) => inTraining(() => model.forward({ pixelValues: pixelValues! }).logits));
+    const seen = new Set<string>();
+    for (let step = 0; step < 8; step++) {
+      const logits = await run.at({ seed: 1, step })(pixels);
+      const numbers = Array.from(await logits.data());
+      const half = numbers.length / 2;
+      expect(relativeError(numbers.slice(half), numbers.slice(0, half))).toBeLessThan(1e-6);
+      seen.add(numbers.map((x) => x.toFixed(4)).join());
+      logits.dispose();
+    }
+    expect(seen.size).toBeGreaterThan(1);
     model.dispose();
   });
 

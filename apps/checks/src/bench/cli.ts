@@ -3,9 +3,9 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { processorLine } from "@peft/machine";
 import { Command, InvalidArgumentError } from "commander";
-import { RandomCheckpoint } from "./checkpoint.js";
+import { RandomCheckpoints } from "./checkpoint.js";
 import { foresee, formatForeseen } from "./foreseen.js";
-import { formatBench, resultRow } from "./format.js";
+import { formatBench, type ResultRow, resultRow } from "./format.js";
 import { alternate, LEAST_PAIRS } from "./pairs.js";
 import { oursCommand, torchCommand } from "./sides.js";
 import { suites, trainingRows } from "./suites.js";
@@ -30,8 +30,8 @@ const program = new Command("bench")
   .option("--pairs <n>", `samples of each side, ${LEAST_PAIRS} for a figure to report`, positiveInteger, LEAST_PAIRS)
   .parse();
 
-const checkpoint = new RandomCheckpoint();
-process.on("exit", () => checkpoint.removeNow());
+const checkpoints = new RandomCheckpoints();
+process.on("exit", () => checkpoints.removeNow());
 await bench(program.args[0]!, program.opts<Options>());
 
 async function benchMemory(options: Options): Promise<void> {
@@ -64,9 +64,9 @@ async function bench(suite: string, options: Options): Promise<void> {
   console.error(`${processor}; ${options.pairs} pairs a row`);
   const notes = new Set<string>();
   if (options.pairs < LEAST_PAIRS) notes.add(`Fewer than ${LEAST_PAIRS} pairs: not a figure to report.`);
-  const results = [];
+  const results: ResultRow[] = [];
   for (const row of rows) {
-    const args = row.checkpoint ? ["--checkpoint", await checkpoint.folder()] : [];
+    const args = row.checkpoint ? ["--checkpoint", await checkpoints.folder(row.checkpoint)] : [];
     const torch = torchCommand(root, suite, [row.name, ...args]);
     if (typeof torch === "string") notes.add(torch);
     const ours = oursCommand(root, suite, [row.name, ...args]);
@@ -75,7 +75,7 @@ async function bench(suite: string, options: Options): Promise<void> {
       const samples = await alternate(row.kind, commands, options.pairs, (pair) => {
         console.error(`${row.name}: ${pair === 0 ? "warm" : `${pair} of ${options.pairs}`}`);
       });
-      results.push(resultRow(row, samples));
+      results.push(resultRow(row, samples, results));
     } catch (error) {
       // The other rows took minutes to measure and are worth having.
       notes.add(`${row.name} failed: ${error instanceof Error ? error.message : error}`);

@@ -8,6 +8,8 @@ export interface Figures {
   time_s: number;
   /** Peak memory of the process as the operating system counts it, MB. */
   peak_mb: number;
+  /** Of a row that loads: what of `time_s` went by before the first step. */
+  load_s?: number;
 }
 
 export interface ResultRow {
@@ -19,6 +21,8 @@ export interface ResultRow {
   ratio_memory: number | null;
   target_time: number | null;
   target_memory: number | null;
+  /** Our time over that of another row of ours. */
+  over?: { row: string; ratio: number; target: number };
 }
 
 export interface BenchDocument {
@@ -26,10 +30,15 @@ export interface BenchDocument {
   rows: ResultRow[];
 }
 
-/** The figures of a row from its samples. */
-export function resultRow(row: BenchRow, samples: Sides<Samples>): ResultRow {
+/**
+ * The figures of a row from its samples.
+ *
+ * @param earlier results of the suite's rows before it
+ */
+export function resultRow(row: BenchRow, samples: Sides<Samples>, earlier: readonly ResultRow[] = []): ResultRow {
   const ours = figures(samples.ours);
   const torch = samples.torch && figures(samples.torch);
+  const under = earlier.find(({ name }) => name === row.over?.row);
   return {
     name: row.name,
     ours,
@@ -38,6 +47,7 @@ export function resultRow(row: BenchRow, samples: Sides<Samples>): ResultRow {
     ratio_memory: torch && ours.peak_mb / torch.peak_mb,
     target_time: row.targetTime,
     target_memory: row.targetMemory,
+    ...(row.over && under && { over: { ...row.over, ratio: ours.time_s / under.ours.time_s } }),
   };
 }
 
@@ -75,18 +85,24 @@ export function formatBench(document: BenchDocument, notes: readonly string[] = 
       .map((cell, column) => (column === 0 ? cell.padEnd(wide[column]!) : cell.padStart(wide[column]!)))
       .join("  ")
       .trimEnd();
+  const compared = document.rows.flatMap(({ name, over }) =>
+    over
+      ? `${name} over ${over.row}, our times: ${ratio(over.ratio)}, target ${ratio(over.target)} ${verdict(over.ratio, over.target)}`
+      : [],
+  );
   return [
     document.processor,
     "Time: lower quartile of a step. Memory: peak of the process. Targets hold on AMD with AVX-512. System's default settings.",
     "",
     render(header),
     ...lines.map(render),
+    ...(compared.length > 0 ? ["", ...compared] : []),
     ...(notes.length > 0 ? ["", ...notes] : []),
   ].join("\n");
 }
 
-function figures(samples: Samples): Figures {
-  return { time_s: lowerQuartile(samples.times), peak_mb: median(samples.peaks) };
+function figures({ times, peaks, loads }: Samples): Figures {
+  return { time_s: lowerQuartile(times), peak_mb: median(peaks), ...(loads && { load_s: lowerQuartile(loads) }) };
 }
 
 function seconds(value: number): string {

@@ -15,6 +15,8 @@ export interface Samples {
   times: number[];
   /** MB, one a process. */
   peaks: number[];
+  /** Of a row of kind `load`: the seconds of reading the model alone, one a pair. */
+  loads?: number[];
 }
 
 export interface Sides<T> {
@@ -80,25 +82,29 @@ class StepSampler {
 
 /** A fresh process a sample. */
 class FreshSampler {
-  readonly samples: Samples = { times: [], peaks: [] };
+  readonly samples: Samples;
   #side: Side | undefined;
 
   constructor(
     readonly command: SideCommand,
     readonly kind: "first" | "load",
-  ) {}
+  ) {
+    this.samples = { times: [], peaks: [], ...(kind === "load" && { loads: [] }) };
+  }
 
   async start(): Promise<void> {}
 
   async sample(record: boolean): Promise<void> {
     this.#side = await Side.start(this.command);
     const { load_s, first_step_s } = this.#side.ready;
-    const time = this.kind === "load" ? load_s : first_step_s;
     const peak = await this.#side.quit();
-    if (time === null) throw new Error(`${[this.command.command, ...this.command.args].join(" ")} ran no first step`);
+    if (first_step_s === null) {
+      throw new Error(`${[this.command.command, ...this.command.args].join(" ")} ran no first step`);
+    }
     if (!record) return;
-    this.samples.times.push(time);
+    this.samples.times.push(this.kind === "load" ? load_s + first_step_s : first_step_s);
     this.samples.peaks.push(peak);
+    this.samples.loads?.push(load_s);
   }
 
   async finish(): Promise<void> {}

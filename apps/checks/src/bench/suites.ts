@@ -1,8 +1,10 @@
 // The rows of every benchmark suite: what is timed, and the targets it is held to.
+import type { CheckpointName } from "./checkpoint.js";
 
 /**
  * What one sample of a row is. `step`: one more step of a process that is already warm. `first`: the first step of a
- * fresh process, tracing and compiling included. `load`: reading the model in a fresh process.
+ * fresh process, tracing and compiling included. `load`: reading the model in a fresh process and its first step, since both
+ * loaders are lazy.
  */
 export type RowKind = "step" | "first" | "load";
 
@@ -10,20 +12,24 @@ export interface BenchRow {
   /** Also the argument that both sides get: it says which model, method and batch to run. */
   name: string;
   kind: RowKind;
-  /** Whether both sides are given the folder of a random ViT-B/16 checkpoint: `--checkpoint DIR`. */
-  checkpoint?: true;
+  /** Both sides are given the folder of this checkpoint, of random weights: `--checkpoint DIR`. */
+  checkpoint?: CheckpointName;
   /** Our time over PyTorch's, on AMD with AVX-512; null where there is no target. */
   targetTime: number | null;
   /** Our peak memory over PyTorch's; null where there is no target. */
   targetMemory: number | null;
+  /** An earlier row whose time on our side this one's is compared with: a method with what it builds upon. */
+  over?: { readonly row: string; readonly target: number };
 }
 
 /** Suites by name. Suite `NAME` has its sides in `src/sides/NAME.ts` and `reference/bench/NAME.py`. */
 export const suites: ReadonlyMap<string, BenchRow[]> = new Map([
   ["engine", engineRows()],
   ["hosts", hostRows()],
+  ["load", loadRows()],
   // Merged once, in a fresh process whose weights have been read.
-  ["merge", [{ ...row("vit-b-lora-r8", "first", 1, null), checkpoint: true }]],
+  ["merge", [{ ...row("vit-b-lora-r8", "first", 1, null), checkpoint: "vit-b" }]],
+  ["mosa", mosaRows()],
 ]);
 
 function row(name: string, kind: RowKind, targetTime: number | null, targetMemory: number | null): BenchRow {
@@ -57,9 +63,9 @@ function engineRows(): BenchRow[] {
     row("sd-blocks", "step", 0.9, 1),
     row("attention-4096", "step", 1, 1),
     row("vit-b-first", "first", 1, null),
-    { ...row("vit-b-load", "step", 1, 1), checkpoint: true },
+    { ...row("vit-b-load", "step", 1, 1), checkpoint: "vit-b" },
     // For information: the same with every number brought to where it is computed with, since both loaders are lazy.
-    { ...row("vit-b-load-read", "step", null, null), checkpoint: true },
+    { ...row("vit-b-load-read", "step", null, null), checkpoint: "vit-b" },
   ];
 }
 
@@ -71,4 +77,19 @@ function hostRows(): BenchRow[] {
     row("t5-generate-1", "step", 1, null),
     row("t5-generate-4", "step", 1, null),
   ];
+}
+
+/**
+ * Hosts read in a fresh process, with one pass over eight tokens. Of a file in half precision both sides make a model in
+ * float32: transformers is asked for it (`dtype=torch.float32`), as it would compute in half precision by itself.
+ */
+function loadRows(): BenchRow[] {
+  const names = ["t5-base", "t5-base-half", "roberta-base", "roberta-base-half"] as const;
+  return names.map((name) => ({ ...row(name, "load", 1, 1), checkpoint: name }));
+}
+
+/** MoSA's training step, two passes over the batch, and the plain adapter's of the same recipe, one pass. */
+function mosaRows(): BenchRow[] {
+  const plain = row("vit-b-adaptformer-b16", "step", null, null);
+  return [plain, { ...row("vit-b-mosa-b16", "step", 0.6, 0.85), over: { row: plain.name, target: 1.9 } }];
 }

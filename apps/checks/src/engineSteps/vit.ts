@@ -4,6 +4,7 @@ import {
   estimateMemory,
   FullConfig,
   getPeftModel,
+  type HostArray,
   LinearProbeConfig,
   LoraConfig,
   type PeftConfig,
@@ -16,7 +17,7 @@ import {
 import { serve } from "../sides/protocol.js";
 import { fill, OPTIONS, runStep } from "./training.js";
 
-const CLASSES = 10;
+export const CLASSES = 10;
 const SIZES = {
   s: { hidden_size: 384, num_attention_heads: 6, intermediate_size: 1536 },
   b: { hidden_size: 768, num_attention_heads: 12, intermediate_size: 3072 },
@@ -58,11 +59,12 @@ function adapted(size: "s" | "b", method: string): PeftModel {
   return getPeftModel(fill(new ViTForImageClassification(config)), METHODS[method]!());
 }
 
-function batchOf(size: number) {
+/** Pictures of 224 pixels and their classes. */
+export function batchOf(size: number): Record<"pixelValues" | "labels", HostArray> {
   const pixels = Float32Array.from({ length: size * 3 * 224 * 224 }, (_, i) => Math.sin(i * 0.37));
   return {
-    pixelValues: { data: pixels, shape: [size, 3, 224, 224], dtype: "float32" as const },
-    labels: { data: Int32Array.from({ length: size }, (_, i) => i % CLASSES), shape: [size], dtype: "int32" as const },
+    pixelValues: { data: pixels, shape: [size, 3, 224, 224], dtype: "float32" },
+    labels: { data: Int32Array.from({ length: size }, (_, i) => i % CLASSES), shape: [size], dtype: "int32" },
   };
 }
 

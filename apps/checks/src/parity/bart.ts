@@ -18,6 +18,9 @@ export async function bart(fixtures: string): Promise<Row[]> {
         encoded.dispose();
         return new Map([["encoded", numbers]]);
       }),
+      trained("BART, padding seen", folder, "padding", () =>
+        BartForConditionalGeneration.fromPretrained(join(folder, "generation")),
+      ),
     ])),
     ...(await trainedRows([
       trained("BART classifier", folder, "classification", BartForSequenceClassification.fromPretrained),

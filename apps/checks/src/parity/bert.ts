@@ -22,6 +22,7 @@ export async function bert(fixtures: string): Promise<Row[]> {
   return [
     ...(await trainedRows([
       trainedHost("BERT tiny, masked LM", folder, "tiny-mlm", () => masked(join(folder, "tiny-mlm"))),
+      trainedHost("BERT tiny, padding seen", folder, "tiny-padding", () => masked(join(folder, "tiny-mlm"))),
       trainedHost("BERT tiny, classes", folder, "tiny-sequence", () => sequence(join(folder, "tiny-sequence"))),
       trainedHost("BERT odd, several labels", folder, "odd-multilabel", () => sequence(join(folder, "odd-multilabel"))),
       trainedHost("BERT odd, regression", folder, "odd-regression", () => sequence(join(folder, "odd-regression"))),

@@ -1,8 +1,8 @@
-// CLIP and its encoders against Hugging Face's (fixtures/clip).
+// CLIP and its encoders against Hugging Face's, and with LoRA of Python's PEFT (fixtures/clip).
 import { join } from "node:path";
-import { CLIPModel, CLIPTextModel, CLIPVisionModel, compile } from "@peft/core";
+import { CLIPModel, CLIPTextModel, CLIPVisionModel, compile, PeftModel } from "@peft/core";
 import { readFixture } from "@peft/core/testing";
-import { forwardRows, type Inputs, trainedHost } from "./forward.js";
+import { callOf, forwardRows, type Inputs, trainedHost } from "./forward.js";
 import type { Row } from "./rows.js";
 import { numbersOf } from "./tensors.js";
 import { trainedRows } from "./trained.js";
@@ -15,6 +15,15 @@ export async function clip(fixtures: string): Promise<Row[]> {
   for (const name of ["vision-quick", "vision-gelu", "vision-bare", "text", "text-old"]) {
     const load = name.startsWith("text") ? CLIPTextModel.fromPretrained : CLIPVisionModel.fromPretrained;
     rows.push(...(await encoderRows(folder, name, load)));
+  }
+  // Under the names of transformers 5, which has no prefix for these encoders.
+  for (const [adapter, host, load] of [
+    ["lora-text", "text-old", CLIPTextModel.fromPretrained],
+    ["lora-vision", "vision-bare", CLIPVisionModel.fromPretrained],
+  ] as const) {
+    const fixture = readFixture<Inputs>(folder, adapter);
+    const open = async () => PeftModel.fromPretrained(await load(join(folder, host)), join(folder, adapter));
+    rows.push(...(await forwardRows(`CLIP, ${adapter}`, fixture, async () => callOf(await open(), fixture))));
   }
   return rows;
 }

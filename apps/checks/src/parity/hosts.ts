@@ -4,6 +4,8 @@ import {
   BartForConditionalGeneration,
   BertForSequenceClassification,
   BertForTokenClassification,
+  CLIPTextModel,
+  CLIPVisionModel,
   type HostModel,
   RobertaForSequenceClassification,
   T5ForConditionalGeneration,
@@ -18,6 +20,8 @@ const HOSTS: Readonly<Record<string, (folder: string) => Promise<HostModel>>> = 
   "../roberta/tiny-sequence": (folder) => RobertaForSequenceClassification.fromPretrained(folder),
   "../t5/v1.0": (folder) => T5ForConditionalGeneration.fromPretrained(folder),
   "../t5/v1.1": (folder) => T5ForConditionalGeneration.fromPretrained(folder),
+  "../clip/text-old": (folder) => CLIPTextModel.fromPretrained(folder),
+  "../clip/vision-bare": (folder) => CLIPVisionModel.fromPretrained(folder),
   "../bart/generation": (folder) => BartForConditionalGeneration.fromPretrained(folder),
 };
 

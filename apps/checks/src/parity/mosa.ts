@@ -1,7 +1,8 @@
 // MoSA against the paper's repository (fixtures/mosa): ten steps with its owner maps and draws, and the merged experts.
 import { join } from "node:path";
+import { useEngine } from "@peft/core";
 import { gradientFloor, tensorErrors } from "@peft/core/testing";
-import { CASES, type Comparison, replay } from "@peft/mosa/testing";
+import { CASES, type Comparison, replay, replaySide } from "@peft/mosa/testing";
 import { onBothEngines } from "./engines.js";
 import { type Row, type RowKind, row } from "./rows.js";
 
@@ -26,6 +27,9 @@ export async function mosa(fixtures: string): Promise<Row[]> {
       rows.push(...rowsOf(subject, between, "engines"));
     }
   }
+  await useEngine("compiled");
+  const side = await replaySide(join(fixtures, "mosa"));
+  rows.push(...side.flatMap((comparison) => rowsOf("side network", comparison, KINDS[comparison.kind])));
   return rows;
 }
 

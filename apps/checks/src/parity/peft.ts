@@ -19,6 +19,13 @@ interface PeftCase extends TrainedCase<PeftModel> {
   host(): Promise<HostModel>;
 }
 
+/** LoRA on BERT and T5 is among the rows of those hosts. */
+const ON_TEXT = [
+  ...["lora-roberta", "lora-bart"],
+  ...["dora-bert", "dora-roberta", "dora-bart", "dora-t5"],
+  ...["ia3-bert", "ia3-roberta", "ia3-bart", "ia3-t5"],
+];
+
 export async function peft(fixtures: string): Promise<Row[]> {
   const cases = [
     peftCase(fixtures, "LoRA qv", "lora/qv"),
@@ -33,6 +40,7 @@ export async function peft(fixtures: string): Promise<Row[]> {
     peftCase(fixtures, "(IA)3 layers", "peft/ia3-layers"),
     peftCase(fixtures, "(IA)3 ViT", "peft/ia3-vit"),
     peftCase(fixtures, "LoRA and DoRA together", "peft/lora-and-dora"),
+    ...ON_TEXT.map((name) => peftCase(fixtures, `PEFT ${name}`, `peft/${name}`)),
   ];
   const rows = await trainedRows(cases);
   for (const one of cases) rows.push(...(await exactRows(one)));

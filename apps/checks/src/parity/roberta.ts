@@ -19,6 +19,7 @@ export async function roberta(fixtures: string): Promise<Row[]> {
   return [
     ...(await trainedRows([
       trainedHost("RoBERTa tiny, masked LM", folder, "tiny-mlm", () => masked(join(folder, "tiny-mlm"))),
+      trainedHost("RoBERTa tiny, padding seen", folder, "tiny-padding", () => masked(join(folder, "tiny-mlm"))),
       trainedHost("RoBERTa tiny, classes", folder, "tiny-sequence", () => sequence(join(folder, "tiny-sequence"))),
       trainedHost("RoBERTa odd, regression", folder, "odd-regression", () => sequence(join(folder, "odd-regression"))),
       trainedHost("RoBERTa odd, tokens", folder, "odd-token", () => token(join(folder, "odd-token"))),

@@ -1,4 +1,5 @@
 // What is compared with the original implementations. Adding a suite is adding it to the list.
+import { adapterHub } from "./adapterHub.js";
 import { ast } from "./ast.js";
 import { bart } from "./bart.js";
 import { bert } from "./bert.js";
@@ -20,5 +21,5 @@ export const suites: ParitySuite[] = [
   ops,
   ...[vit, swin, clip, ast, bert, roberta, t5, bart],
   ...[tokenizers, generation],
-  ...[peft, prompts, bottleneck, mosa],
+  ...[peft, prompts, bottleneck, adapterHub, mosa],
 ];

@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import {
+  CLIPTextModel,
+  CLIPVisionModel,
   getPeftModel,
   type HostArray,
   type HostModel,
@@ -16,6 +18,7 @@ import {
   type PeftModel,
   PrefixTuningConfig,
   PromptTuningConfig,
+  Seq2SeqModel,
   TextHost,
   useEngine,
   writeSafetensors,
@@ -30,6 +33,8 @@ const SMALL = "small";
 const BERT = "../bert/tiny-sequence";
 const TOKENS = "../bert/odd-token";
 const ROBERTA = "../roberta/tiny-sequence";
+const BART = "../bart/generation";
+const T5 = "../t5/v1.0";
 const EVERY_LAYER = ["stem", "mix", "words", "fc1", "fc2"];
 
 /** An adapter made of two, with the name that is saved in the folder itself. */
@@ -44,7 +49,20 @@ async function combined(host: HostModel): Promise<PeftModel> {
   return model;
 }
 
-const CASES: readonly [subject: string, host: string, made: PeftConfig | typeof combined][] = [
+const ON_TEXT: readonly [name: string, host: string][] = [
+  ["BERT", BERT],
+  ["RoBERTa", ROBERTA],
+  ["BART", BART],
+  ["T5", T5],
+];
+
+/** With a norm that is trained beside it. */
+const clipLora = (norm: string): LoraConfig =>
+  new LoraConfig({ r: 4, targetModules: ["q_proj", "encoder.layers.1.mlp.fc1"], modulesToSave: [norm] });
+
+type Case = readonly [subject: string, host: string, made: PeftConfig | typeof combined];
+
+const CASES: readonly Case[] = [
   ["LoRA, default targets", VIT, new LoraConfig({ r: 4, loraAlpha: 8 })],
   [
     "LoRA, patterns and biases",
@@ -89,6 +107,17 @@ const CASES: readonly [subject: string, host: string, made: PeftConfig | typeof 
     ROBERTA,
     new PrefixTuningConfig({ numVirtualTokens: 3, prefixProjection: true, encoderHiddenSize: 12 }),
   ],
+  ...ON_TEXT.flatMap(([name, host]): Case[] => [
+    [`LoRA, ${name}`, host, new LoraConfig({ r: 4, loraAlpha: 8 })],
+    [`DoRA, ${name}`, host, new LoraConfig({ r: 4, loraAlpha: 8, useDora: true })],
+    [`(IA)3, ${name}`, host, new IA3Config()],
+  ]),
+  ["LoRA, CLIP's text encoder", "../clip/text-old", clipLora("final_layer_norm")],
+  ["LoRA, CLIP's vision encoder", "../clip/vision-bare", clipLora("post_layernorm")],
+  ["prompts, BART", BART, new PromptTuningConfig({ numVirtualTokens: 3 })],
+  ["prompts, T5", T5, new PromptTuningConfig({ numVirtualTokens: 3, numTransformerSubmodules: 2 })],
+  ["prefixes, BART", BART, new PrefixTuningConfig({ numVirtualTokens: 3 })],
+  ["prefixes, T5", T5, new PrefixTuningConfig({ numVirtualTokens: 3 })],
 ];
 
 interface Reading {
@@ -151,17 +180,22 @@ async function write(
 }
 
 function inputsOf(host: HostModel): Record<string, HostArray> {
-  if (host instanceof TextHost) {
+  if (host instanceof TextHost || host instanceof CLIPTextModel || host instanceof Seq2SeqModel) {
     const ids = Int32Array.of(2, 5, 7, 3, 9, 3, 2, 11, 12, 3, 14, 15);
     const ones = new Int32Array(ids.length).fill(1);
     const shape = [2, 6];
-    return { inputIds: { data: ids, shape, dtype: "int32" }, attentionMask: { data: ones, shape, dtype: "int32" } };
+    const text: Record<string, HostArray> = {
+      inputIds: { data: ids, shape, dtype: "int32" },
+      attentionMask: { data: ones, shape, dtype: "int32" },
+    };
+    if (!(host instanceof Seq2SeqModel)) return text;
+    return { ...text, decoderInputIds: { data: Int32Array.of(0, 4, 9, 0, 6, 3), shape: [2, 3], dtype: "int32" } };
   }
-  const isVit = host.headPath === "classifier";
-  const size = isVit ? 32 : SMALL_HOST.size;
+  const isVision = host.headPath === "classifier" || host instanceof CLIPVisionModel;
+  const size = isVision ? 32 : SMALL_HOST.size;
   const shape = [2, 3, size, size];
   const pixelValues: HostArray = { data: goldenArray(8, 2 * 3 * size * size, 1), shape, dtype: "float32" };
-  if (isVit) return { pixelValues };
+  if (isVision) return { pixelValues };
   const ids = Int32Array.of(1, 4, 10, 4, 0, 7, 7, 3, 1, 2);
   return { pixelValues, inputIds: { data: ids, shape: [2, SMALL_HOST.length], dtype: "int32" } };
 }

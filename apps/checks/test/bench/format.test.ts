@@ -59,4 +59,16 @@ describe("benchmark figures", () => {
       /0\.70\s+0\.60\s+over\s+400 MB\s+800 MB\s+0\.50\s+0\.85\s+ok$/,
     );
   });
+
+  it("compare a row with an earlier one of ours, where both were run", () => {
+    const samples = (time: number) => ({ ours: { times: [time], peaks: [400] }, torch: null });
+    const plain = resultRow({ ...row, name: "plain" }, samples(0.5));
+    const twice = { ...row, name: "twice", over: { row: "plain", target: 1.9 } };
+    const result = resultRow(twice, samples(1), [plain]);
+    expect(plain).not.toHaveProperty("over");
+    expect(result.over).toEqual({ row: "plain", ratio: 2, target: 1.9 });
+    expect(resultRow(twice, samples(1))).not.toHaveProperty("over");
+    const table = formatBench({ processor: "p", rows: [plain, result] });
+    expect(table).toContain("twice over plain, our times: 2.00, target 1.90 over");
+  });
 });

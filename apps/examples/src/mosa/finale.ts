@@ -1,7 +1,7 @@
 // What is done with the winner's adapter: saved, loaded into a fresh host, its experts merged, its answers compared.
 
 import { join } from "node:path";
-import { type Classification, classify, type HostArray, PeftModel } from "@peft/core";
+import { type Classification, classifyImage, type HostArray, PeftModel } from "@peft/core";
 import { mergeExperts } from "@peft/mosa";
 import { renderSheet, type Tile } from "../report/index.js";
 import { makeHost, type Setting, testLoader } from "./training.js";
@@ -61,16 +61,18 @@ export async function nameSome(
 ): Promise<{ lines: string[]; sheet: Buffer }> {
   const { test, classes } = pictures;
   const count = Math.min(SHEET, test.length);
+  const places = Array.from({ length: count }, (_, i) => Math.floor((i * test.length) / count));
+  const examples = await Promise.all(places.map((place) => test.get(place)));
+  const images = examples.map(({ image }) => image);
+  const found = await classifyImage(model, images, { processor, labels: classes, topK: 3 });
   const tiles: Tile[] = [];
   const lines: string[] = [];
-  for (let i = 0; i < count; i++) {
-    const { image, label, id } = await test.get(Math.floor((i * test.length) / count));
-    const found = await classify(model, image, { processor, labels: classes, topK: 3 });
-    const best = found[0]!;
+  for (const [i, { image, label, id }] of examples.entries()) {
+    const [best] = found[i]!;
     const picture = await toPng(image);
-    tiles.push({ picture, label: classes[label]!, predicted: best.label, score: best.score });
+    tiles.push({ picture, label: classes[label]!, predicted: best!.label, score: best!.score });
     if (i % Math.ceil(count / PRINTED) === 0)
-      lines.push(`${id}: ${found.map(describe).join(", ")} (it is ${classes[label]})`);
+      lines.push(`${id}: ${found[i]!.map(describe).join(", ")} (it is ${classes[label]})`);
   }
   return { lines, sheet: await renderSheet({ title: "MoSA on test pictures", tiles }) };
 }

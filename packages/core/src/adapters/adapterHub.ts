@@ -19,7 +19,7 @@ import { checkTensors } from "../models/mismatch.js";
 import { BottleneckConfig, STYLE_DEFAULTS } from "./bottleneck/config.js";
 import { getPeftModel } from "./getPeftModel.js";
 import type { PeftModel } from "./peftModel.js";
-import type { ResidualSide } from "./residuals.js";
+import type { ResidualSide, ResidualStyle } from "./residuals.js";
 
 const CONFIG_FILE = "adapter_config.json";
 const WEIGHTS_FILE = "adapter.safetensors";
@@ -43,8 +43,8 @@ const BnSchema = v.object({
   init_weights: v.optional(v.string(), "bert"),
   leave_out: v.optional(v.array(v.number()), []),
   original_ln_after: v.optional(v.literal(true), true),
-  // With the host's norm before it, as in `seq_bn`, an adapter reads what no residual sum here has.
-  original_ln_before: off,
+  original_ln_before: v.optional(v.boolean(), false),
+  residual_before_ln: v.optional(v.literal(true), true),
   cross_adapter: off,
   ln_after: off,
   adapter_residual_before_ln: off,
@@ -56,21 +56,29 @@ const BnSchema = v.object({
 });
 const FileSchema = v.object({ name: v.string(), config: BnSchema });
 
+/** Its switches that tell the styles apart. */
+const SWITCHES = {
+  adaptformer: { is_parallel: true, original_ln_before: false },
+  pfeiffer: { is_parallel: false, original_ln_before: false },
+  houlsby: { is_parallel: false, original_ln_before: true },
+} as const;
+type HubStyle = keyof typeof SWITCHES;
+
 /**
- * Writes a bottleneck adapter of the styles "adaptformer" (parallel there) and "pfeiffer" (`double_seq_bn` there).
+ * Writes a bottleneck adapter of the styles "adaptformer" (parallel there), "pfeiffer" (`double_seq_bn` there) and, on a ViT,
+ * "houlsby".
  *
  * @throws PeftError TARGET_UNSUPPORTED for an adapter or a host that the layout cannot hold, FILE_UNWRITABLE
  */
 export async function writeAdapterHub(model: PeftModel, adapterName: string, directory: string): Promise<void> {
   const host = model.getBaseModel();
   const parameters = model.adapterParameters(adapterName);
-  const config = model.peftConfig.get(adapterName);
-  if (!(config instanceof BottleneckConfig) || config.style === "houlsby") {
-    throw unsupported(
-      "bottleneck adapters of the styles adaptformer and pfeiffer can be written, and this is another one",
-    );
+  const config = model.peftConfig.get(adapterName) as BottleneckConfig;
+  if (config.peftType !== BottleneckConfig.peftType) {
+    throw unsupported(`bottleneck adapters can be written, and this is ${config.peftType}`);
   }
-  const { activation, norm, scale } = { ...STYLE_DEFAULTS[config.style], ...given(config) };
+  const style = hubStyleOf(config.style, host);
+  const { activation, norm, scale } = { ...STYLE_DEFAULTS[style], ...given(config) };
   const keys = keysOf(host, config, adapterName, parameters.keys());
   const width = parameters.get([...keys.keys()].find((key) => key.endsWith(".up.bias"))!)!.size;
   const inside = parameters.get([...keys.keys()].find((key) => key.endsWith(".down.bias"))!)!.size;
@@ -80,7 +88,7 @@ export async function writeAdapterHub(model: PeftModel, adapterName: string, dir
     const data = (await parameter.read()) as Float32Array;
     for (const name of names) tensors.set(name, { dtype: "float32", shape: parameter.shape, data });
   }
-  const sides = config.sides ?? ["ffn"];
+  const sides = config.sides ?? (style === "houlsby" ? ["attention", "ffn"] : ["ffn"]);
   const bn = {
     adapter_residual_before_ln: false,
     architecture: null,
@@ -88,14 +96,12 @@ export async function writeAdapterHub(model: PeftModel, adapterName: string, dir
     dropout: 0,
     init_weights: config.initWeights,
     inv_adapter: null,
-    is_parallel: config.style === "adaptformer",
     leave_out: config.leaveOut ?? [],
     ln_after: false,
     ln_before: norm,
     mh_adapter: sides.includes("attention"),
     non_linearity: Object.keys(ACTIVATIONS).find((name) => ACTIVATIONS[name] === activation) ?? activation,
     original_ln_after: true,
-    original_ln_before: false,
     output_adapter: sides.includes("ffn"),
     phm_layer: false,
     // It rounds the width over this down.
@@ -104,6 +110,7 @@ export async function writeAdapterHub(model: PeftModel, adapterName: string, dir
     scaling: scale,
     stochastic_depth: 0,
     use_gating: false,
+    ...SWITCHES[style],
   };
   const json = {
     config: bn,
@@ -141,7 +148,7 @@ export async function readAdapterHub(host: HostModel, directory: string): Promis
     const field = issue.path?.map((part) => String(part.key)).join(".") ?? "";
     throw new PeftError("CONFIG_INVALID", `${field}: ${issue.message}`, {
       place,
-      hint: "parallel adapters and those like double_seq_bn can be read",
+      hint: "parallel adapters and those like double_seq_bn can be read, and Houlsby's of a ViT",
     });
   }
   const { name, config: bn } = parsed.output;
@@ -151,7 +158,7 @@ export async function readAdapterHub(host: HostModel, directory: string): Promis
   ];
   const act = bn.non_linearity.toLowerCase();
   const config = new BottleneckConfig({
-    style: bn.is_parallel ? "adaptformer" : "pfeiffer",
+    style: hubStyleOf(bn.is_parallel ? "adaptformer" : bn.original_ln_before ? "houlsby" : "pfeiffer", host),
     reductionFactor: bn.reduction_factor,
     sides,
     leaveOut: bn.leave_out,
@@ -217,10 +224,18 @@ function keysOf(
   return found;
 }
 
+/** @throws PeftError TARGET_UNSUPPORTED for a style that the library does not have on the host */
+function hubStyleOf(style: ResidualStyle, host: HostModel): HubStyle {
+  if (style in SWITCHES && (style !== "houlsby" || host instanceof ViTForImageClassification)) return style as HubStyle;
+  // Where a host's norm follows the sum, the library's adapter reads the normalised sum, which no residual sum here has.
+  throw unsupported(`an adapter of the style ${style} has no place in this layout on a ${host.constructor.name}`);
+}
+
 /** The module of the library that holds the adapters of a sum. @throws PeftError TARGET_UNSUPPORTED */
 function placeOf(host: HostModel, block: string, side: ResidualSide): string {
   if (host instanceof TextHost && side === "attention") return `${block}.attention.output`;
   if (host instanceof TextHost && side === "ffn") return `${block}.output`;
+  if (host instanceof ViTForImageClassification && side === "attention") return `${block}.attention_adapters`;
   if (host instanceof ViTForImageClassification && side === "ffn") return `${block}.output.output_adapters`;
   throw unsupported(`an adapter at ${side} of a ${host.constructor.name} has no place in this layout here`);
 }
@@ -243,6 +258,6 @@ function warnOf(hasNorm: boolean | undefined, hasHead: boolean, place: string): 
 function unsupported(message: string): PeftError {
   return new PeftError("TARGET_UNSUPPORTED", message, {
     place: "adapterhub",
-    hint: "AdapterHub's layout is for BERT and RoBERTa, and for the feed-forward layers of ViT",
+    hint: "AdapterHub's layout here is for bottleneck adapters on BERT, RoBERTa and ViT",
   });
 }

@@ -122,7 +122,7 @@ class ShardedCheckpoint implements TensorSource {
     return this.shards.get(this.fileOf.get(name)!)!.read(name);
   }
 
-  lazily(name: string): () => HostTensor {
+  lazily(name: string): () => Float32Array {
     findTensor(this.tensors, name, this.path);
     return this.shards.get(this.fileOf.get(name)!)!.lazily(name);
   }

@@ -1,7 +1,7 @@
 // Casts between float32 and the 16-bit formats (IEEE 754 binary16; bfloat16, the upper half of a float32) on bit
 // patterns: up exactly, down to nearest even, NaN stays NaN and quiet.
 
-import type { HostTensor } from "./hostTensor.js";
+import type { DType, HostTensor } from "./hostTensor.js";
 
 /**
  * The tensor's numbers as float32. Exact for float16, bfloat16 and the small integers; int32 and int64 are rounded to
@@ -12,14 +12,28 @@ export function toFloat32(tensor: HostTensor): Float32Array {
     case "float32":
       return tensor.data;
     case "float16":
-      return expandFloat16(tensor.data);
-    case "bfloat16":
-      return expandBFloat16(tensor.data);
+    case "bfloat16": {
+      const values = new Float32Array(tensor.data.length);
+      widen(tensor.dtype, tensor.data, values);
+      return values;
+    }
     case "int64":
       return Float32Array.from(tensor.data, Number);
     default:
       return Float32Array.from(tensor.data);
   }
+}
+
+export type HalfType = "float16" | "bfloat16";
+
+export function isHalf(dtype: DType): dtype is HalfType {
+  return dtype === "float16" || dtype === "bfloat16";
+}
+
+/** Writes the values of 16-bit patterns into the beginning of `values`. */
+export function widen(dtype: HalfType, halves: Uint16Array, values: Float32Array): void {
+  if (dtype === "float16") expandFloat16(halves, bitsOf(values));
+  else expandBFloat16(halves, bitsOf(values));
 }
 
 /** float32 to float16 bit patterns, to nearest even; beyond 65,504 (from 65,520 on) the result is infinite. */
@@ -46,19 +60,13 @@ function bitsOf(values: Float32Array): Uint32Array {
   return new Uint32Array(values.buffer, values.byteOffset, values.length);
 }
 
-function expandBFloat16(halves: Uint16Array): Float32Array {
-  const values = new Float32Array(halves.length);
-  const bits = bitsOf(values);
+function expandBFloat16(halves: Uint16Array, bits: Uint32Array): void {
   for (let i = 0; i < halves.length; i++) bits[i] = halves[i]! << 16;
-  return values;
 }
 
-function expandFloat16(halves: Uint16Array): Float32Array {
-  const values = new Float32Array(halves.length);
-  const bits = bitsOf(values);
+function expandFloat16(halves: Uint16Array, bits: Uint32Array): void {
   const table = float16Table();
   for (let i = 0; i < halves.length; i++) bits[i] = table[halves[i]!]!;
-  return values;
 }
 
 let cachedFloat16Table: Uint32Array | undefined;

@@ -2,11 +2,11 @@
 // buffer of its own, which is therefore aligned, never copied, and can be transferred to a worker.
 // Numbers are little-endian in the file and taken as they are: so are all machines that Node runs its inference on.
 
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { PeftError } from "../errors.js";
 import { unreadable } from "./fileErrors.js";
 import { elementBytes, elementCount, type HostTensor, tensorFromBuffer } from "./hostTensor.js";
+import { READ_BYTES, readFloat32 } from "./readFloat32.js";
 import {
   invalid,
   LENGTH_BYTES,
@@ -16,8 +16,6 @@ import {
   type TensorInfo,
 } from "./safetensorsHeader.js";
 
-/** One read stays below 2 GiB, the most that the operating system gives at once. */
-export const READ_BYTES: number = 2 ** 30;
 /**
  * Bytes that `readAll` reads ahead of its consumer: enough to keep Node's four file threads busy (beyond it, loading
  * ViT-B gets no faster), and little beside any model.
@@ -39,12 +37,13 @@ export interface TensorSource {
   /** Reads tensors in the order asked for (all, in the order of the file), a few ahead of the consumer. */
   readAll(names?: Iterable<string>): AsyncGenerator<[name: string, tensor: HostTensor]>;
   /**
-   * A function that reads one tensor when it is called, at once and also after `close`; for weights that are wanted when
-   * they are first used. What it reads is what was opened: it throws PeftError CHECKPOINT_INVALID if the file has changed.
+   * A function that reads one tensor as float32 (`toFloat32`) when it is called, at once and also after `close`; for weights
+   * that are wanted when they are first used. What it reads is what was opened: it throws PeftError CHECKPOINT_INVALID if the
+   * file has changed.
    *
    * @throws PeftError KEY_MISMATCH if there is none of this name
    */
-  lazily(name: string): () => HostTensor;
+  lazily(name: string): () => Float32Array;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -102,13 +101,10 @@ class SafetensorsFile implements TensorSource {
     return readAhead(this, names);
   }
 
-  lazily(name: string): () => HostTensor {
+  lazily(name: string): () => Float32Array {
     const { dtype, shape, begin, end } = findTensor(this.tensors, name, this.path);
-    return () => {
-      const bytes = Buffer.allocUnsafeSlow(end - begin);
-      readRangeSync(this.path, bytes, this.dataStart + begin, this.opened);
-      return tensorFromBuffer(dtype, shape, bytes.buffer as ArrayBuffer);
-    };
+    const range = { path: this.path, opened: this.opened, begin: this.dataStart + begin, end: this.dataStart + end };
+    return () => readFloat32(range, dtype, shape);
   }
 
   async close(): Promise<void> {
@@ -175,37 +171,6 @@ export async function readFully(
     const { bytesRead } = await handle.read(target, done, length, position + done);
     if (bytesRead === 0) throw invalid("it ends before its tensors do: it has been cut off since it was opened", place);
     done += bytesRead;
-  }
-}
-
-/** Fills `target` from a file that must be the one that was opened. */
-function readRangeSync(
-  path: string,
-  target: Uint8Array,
-  position: number,
-  opened: { readonly size: number; readonly mtimeMs: number },
-): void {
-  let fd: number;
-  try {
-    fd = openSync(path, "r");
-  } catch (cause) {
-    throw unreadable(path, cause);
-  }
-  try {
-    const { size, mtimeMs } = fstatSync(fd);
-    if (size !== opened.size || mtimeMs !== opened.mtimeMs) {
-      throw new PeftError("CHECKPOINT_INVALID", "the file has changed since it was opened", {
-        place: path,
-        hint: "load the model again",
-      });
-    }
-    for (let done = 0; done < target.length; ) {
-      const read = readSync(fd, target, done, Math.min(target.length - done, READ_BYTES), position + done);
-      if (read === 0) throw invalid("it ends before its tensors do: it has been cut off since it was opened", path);
-      done += read;
-    }
-  } finally {
-    closeSync(fd);
   }
 }
 

@@ -25,8 +25,8 @@ export interface Generated {
  * @param inputs `inputIds` [batch, source] int32, padded on any side; `attentionMask`, by default 1 where `inputIds` is not
  *   padding; and what else the model reads, with the samples on the first axis, which steps get once for each beam. Those of
  *   a training batch's decoder are left out.
- * @throws PeftError ARGUMENT_INVALID for another model, no tokens, or settings that do not fit; SHAPE_MISMATCH; the reason of
- *   `signal`
+ * @throws PeftError ARGUMENT_INVALID for another model, no tokens, or settings that do not fit; SHAPE_MISMATCH;
+ *   DATA_INVALID for ids out of the vocabulary; the reason of `signal`
  */
 export async function generate(
   model: HostModel,
@@ -45,6 +45,7 @@ export async function generate(
     const message = `attentionMask [${mask.shape}] does not fit inputIds [${inputIds.shape}]`;
     throw new PeftError("SHAPE_MISMATCH", message, { place: "attentionMask" });
   }
+  model.checkInputs(given);
   const [batch, tokens] = inputIds.shape as [number, number];
   const places = paddedLength(tokens, host.maxPositions);
   const read: SourceInputs = {

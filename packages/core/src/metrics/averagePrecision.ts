@@ -12,13 +12,7 @@ import { checkPairs, mean } from "./classification.js";
  * @throws PeftError ARGUMENT_INVALID for none, unequally many, another label, or a score that is NaN
  */
 export function averagePrecision(scores: ArrayLike<number>, labels: ArrayLike<number>): number {
-  checkPairs(scores.length, labels.length, 1);
-  const order = Array.from({ length: scores.length }, (_, i) => i).sort((i, j) => scores[j]! - scores[i]!);
-  for (const i of order) {
-    if (Number.isNaN(scores[i]) || (labels[i] !== 0 && labels[i] !== 1)) {
-      throw new PeftError("ARGUMENT_INVALID", `score ${scores[i]} with label ${labels[i]}`, { place: `example ${i}` });
-    }
-  }
+  const order = fromHighest(scores, labels);
   let [sum, found] = [0, 0];
   for (let passed = 0; passed < order.length; ) {
     const score = scores[order[passed]!];
@@ -45,4 +39,20 @@ export function meanAveragePrecision(scores: ArrayLike<number>, labels: ArrayLik
   const column = (table: ArrayLike<number>, one: number) =>
     Float64Array.from({ length: examples }, (_, i) => table[i * classes + one]!);
   return mean(Array.from({ length: classes }, (_, one) => averagePrecision(column(scores, one), column(labels, one))));
+}
+
+/**
+ * The numbers of the examples, that of the highest score first.
+ *
+ * @throws PeftError ARGUMENT_INVALID for none, unequally many, a label beside 0 and 1, or a score that is NaN
+ */
+export function fromHighest(scores: ArrayLike<number>, labels: ArrayLike<number>): number[] {
+  checkPairs(scores.length, labels.length, 1);
+  const order = Array.from({ length: scores.length }, (_, i) => i).sort((i, j) => scores[j]! - scores[i]!);
+  for (const i of order) {
+    if (Number.isNaN(scores[i]) || (labels[i] !== 0 && labels[i] !== 1)) {
+      throw new PeftError("ARGUMENT_INVALID", `score ${scores[i]} with label ${labels[i]}`, { place: `example ${i}` });
+    }
+  }
+  return order;
 }

@@ -28,6 +28,12 @@ export interface Trainable {
   loss(output: ModelOutput, batch: ModelInputs): tf.Tensor;
 }
 
+/** Names of modules, as ends of their paths. */
+export interface Ia3Targets {
+  readonly targetModules: readonly string[];
+  readonly feedforwardModules: readonly string[];
+}
+
 /**
  * A host model. It is a function: `await model({ pixelValues })` runs it compiled and resolves to `{ logits }`, whose
  * tensors belong to the caller.
@@ -57,6 +63,11 @@ export abstract class HostModel extends Module implements Trainable {
 
   /** Names of the modules that LoRA adapts where a config names none, as in PEFT's table of architectures. */
   get defaultTargets(): readonly string[] | undefined {
+    return undefined;
+  }
+
+  /** The same for (IA)3, with those among them whose input it multiplies. */
+  get ia3Targets(): Ia3Targets | undefined {
     return undefined;
   }
 

@@ -3,10 +3,10 @@
 export * from "./ast/index.js";
 export * from "./bart/index.js";
 export * from "./bert/index.js";
-export { type Classification, type ClassifyOptions, classify, type PictureModel } from "./classify.js";
 export * from "./clip/index.js";
 export {
   HostModel,
+  type Ia3Targets,
   type ModelArguments,
   type ModelInputs,
   type ModelOutput,
@@ -33,4 +33,5 @@ export * from "./swin/index.js";
 export * from "./t5/index.js";
 export * from "./text/index.js";
 export { eachOf, insertTokens, type PutTokens, TokenPlace, type Tokens } from "./tokenPlace.js";
+export * from "./uses/index.js";
 export * from "./vit/index.js";

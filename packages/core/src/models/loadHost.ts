@@ -54,9 +54,11 @@ const TIMM: Readonly<Record<string, HostClass>> = {
  */
 export async function loadHost(directory: string): Promise<HostModel> {
   const path = join(await findFolder(directory), "config.json");
-  const { architectures, architecture } = (await readJson(path)) as Record<string, unknown>;
+  const { architectures, architecture } = ((await readJson(path)) ?? {}) as Record<string, unknown>;
   const named = Array.isArray(architectures) ? architectures.map(String) : [];
-  const host = named.map((name) => HOSTS[name]).find((found) => found) ?? TIMM[String(architecture).split("_")[0]!];
+  const known = named.find((name) => Object.hasOwn(HOSTS, name));
+  const family = String(architecture).split("_")[0]!;
+  const host = known ? HOSTS[known] : Object.hasOwn(TIMM, family) ? TIMM[family] : undefined;
   if (host) return host.fromPretrained(directory);
   const shown = named.length > 0 ? named.join(", ") : "no class";
   throw new PeftError("CONFIG_INVALID", `the config names ${shown}, which is no host of this library`, {

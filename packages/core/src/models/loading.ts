@@ -7,7 +7,6 @@ import {
   openCheckpoint,
   readJson,
   type TensorSource,
-  toFloat32,
   writeCheckpoint,
   writeJson,
 } from "../files/index.js";
@@ -96,7 +95,7 @@ export function loadParameters(
     const read = weights.lazily(fileName);
     for (const [i, name] of names.entries()) {
       parameters.get(name)!.adopt(() => {
-        const numbers = toFloat32(read());
+        const numbers = read();
         const size = numbers.length / names.length;
         return names.length === 1 ? numbers : numbers.slice(i * size, (i + 1) * size);
       });

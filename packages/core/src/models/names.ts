@@ -33,3 +33,18 @@ export function nameTable(pairs: readonly (readonly [hf4: string, hf5: string])[
     to: (naming, name) => (naming === "hf5" ? apply(forth, name) : name),
   };
 }
+
+/**
+ * The table of a model whose modules stand under a prefix in transformers 4 and in files, and without it in transformers 5.
+ *
+ * @param prefix with its dot
+ * @param children the modules under it, by which a name without it is known
+ * @param isDropped whether transformers 5 has dropped it from this model; if not, names without it are read all the same
+ */
+export function prefixTable(prefix: string, children: readonly string[], isDropped: boolean): NameTable {
+  const bare = new RegExp(`^(${children.join("|")})(?=\\.|$)`);
+  return {
+    toHost: (name) => (bare.test(name) ? prefix + name : name),
+    to: (naming, name) => (isDropped && naming === "hf5" && name.startsWith(prefix) ? name.slice(prefix.length) : name),
+  };
+}

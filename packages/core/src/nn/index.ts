@@ -6,7 +6,7 @@ export { Branch } from "./branch.js";
 export { Conv2d, type Conv2dOptions } from "./conv2d.js";
 export { ConvTranspose2d, type ConvTranspose2dOptions } from "./convTranspose2d.js";
 export { Dropout } from "./dropout.js";
-export { Embedding } from "./embedding.js";
+export { Embedding, type EmbeddingOptions } from "./embedding.js";
 export { GroupNorm } from "./groupNorm.js";
 export { constant, type Initializer, kaimingUniform, normal, ones, uniform, zeros } from "./init.js";
 export { LayerNorm } from "./layerNorm.js";

@@ -25,7 +25,7 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal;
 }
 
-/** [loss, number of right answers or NaN], then what each metric adds. */
+/** [loss, number of right answers or NaN], then the numbers of each metric. */
 type Evaluation = ByName<tf.Tensor[]>;
 
 interface Made {
@@ -64,7 +64,9 @@ export async function evaluate(
       weight += share;
       correct += base![1]!;
       examples += size;
-      for (const [i, numbers] of added.entries()) sums[i] = plus(sums[i], numbers);
+      for (const [i, numbers] of added.entries()) {
+        sums[i] = metrics[i]!.keepsAll ? behind(sums[i], numbers) : plus(sums[i], numbers);
+      }
     }
   } finally {
     await hooks?.afterEvaluation?.();
@@ -78,6 +80,14 @@ function plus(sums: Float64Array | undefined, numbers: ArrayLike<number>): Float
   const total = sums ?? new Float64Array(numbers.length);
   for (let i = 0; i < total.length; i++) total[i]! += numbers[i]!;
   return total;
+}
+
+function behind(kept: Float64Array | undefined, numbers: ArrayLike<number>): Float64Array {
+  const before = kept ?? new Float64Array();
+  const all = new Float64Array(before.length + numbers.length);
+  all.set(before);
+  all.set(numbers, before.length);
+  return all;
 }
 
 /** The compiled functions over batches, made once for a model and its metrics. */

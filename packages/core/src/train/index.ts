@@ -8,7 +8,7 @@ export { type EmaOptions, emaDecay } from "./ema.js";
 export { estimateMemory, type MemoryEstimate } from "./estimateMemory.js";
 export { type EvaluateOptions, evaluate, type Metrics } from "./evaluate.js";
 export type { Best, StepEvent, TrainingEvent } from "./events.js";
-export { binaryF1, type Metric, macroF1, matthews, pearson, topKAccuracy } from "./metrics.js";
+export { binaryF1, type Metric, macroF1, matthews, pearson, rocAuc, topKAccuracy } from "./metrics.js";
 export type { TrainableModel } from "./model.js";
 export * from "./optimizers/index.js";
 export { noDecay, noDecayNorms, type ParameterGroup } from "./parameterGroups.js";

@@ -1,9 +1,10 @@
 // Metrics of an evaluation: each adds up numbers over the batches, in the compiled function, and makes one number of the
-// sums.
+// sums. One that needs every example's numbers has them put one behind the other instead.
 
 import * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../errors.js";
 import { type ClassCounts, f1Of, matthewsOf } from "../metrics/classification.js";
+import { rocAucScore } from "../metrics/rocAuc.js";
 import type { ModelInputs, ModelOutput } from "../models/index.js";
 
 export interface Metric {
@@ -11,10 +12,12 @@ export interface Metric {
   readonly name: string;
   /** The pure function: a batch's numbers, [n] float32, which are added up over the batches. */
   sums(output: ModelOutput, batch: ModelInputs): tf.Tensor;
+  /** Whether the batches' numbers are put one behind the other instead of being added up. @defaultValue false */
+  readonly keepsAll?: boolean;
   /**
    * The metric of the added numbers.
    *
-   * @param sums [n]
+   * @param sums [n]; of all batches one behind the other where `keepsAll`
    * @param examples of all batches
    */
   value(sums: Float64Array, examples: number): number;
@@ -76,6 +79,35 @@ export function matthews(classes: number): Metric {
     const right = [...counts.values()].reduce((sum, { found }) => sum + found, 0);
     return matthewsOf({ right, examples, counts });
   });
+}
+
+/**
+ * The area under the ROC curve of two classes, the score being the difference of the logits, which orders examples as the
+ * probability of class 1 does. Logits are [batch, 2], labels [batch].
+ *
+ * @throws in an evaluation PeftError SHAPE_MISMATCH for labels that are not class numbers or more than two logits,
+ *   ARGUMENT_INVALID where one of the classes does not occur
+ */
+export function rocAuc(): Metric {
+  return {
+    name: "rocAuc",
+    keepsAll: true,
+    sums: ({ logits }, batch) => {
+      const labels = classNumbers(logits, batch);
+      if (logits.shape[1] !== 2) {
+        throw new PeftError("SHAPE_MISMATCH", `the metric is of two classes, and got logits [${logits.shape}]`, {
+          place: "logits",
+        });
+      }
+      const [first, second] = tf.split(logits, 2, 1);
+      const scores = tf.reshape(tf.sub(second!, first!), [-1, 1]);
+      return tf.reshape(tf.concat([scores, tf.reshape(tf.cast(labels, "float32"), [-1, 1])], 1), [-1]);
+    },
+    value: (numbers) => {
+      const pairs = { scores: numbers.filter((_, i) => i % 2 === 0), labels: numbers.filter((_, i) => i % 2 === 1) };
+      return rocAucScore(pairs.scores, pairs.labels);
+    },
+  };
 }
 
 /**

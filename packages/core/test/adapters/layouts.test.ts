@@ -77,6 +77,12 @@ describe("AdapterHub's layout", () => {
       new BottleneckConfig({ ...plain, norm: false, bottleneck: 5, scale: "learned", leaveOut: [0] }),
     ],
     ["AdaptFormer in a ViT", vit, PICTURES, new BottleneckConfig({ ...plain, bottleneck: 4 })],
+    [
+      "Houlsby's in a ViT, with norms",
+      vit,
+      PICTURES,
+      new BottleneckConfig({ ...plain, bottleneck: 4, style: "houlsby", norm: true }),
+    ],
   ] as [string, () => Promise<HostModel>, ModelArguments, BottleneckConfig][])(
     "keeps what %s computes, there and back",
     async (_, host, inputs, config) => {
@@ -149,16 +155,18 @@ describe("AdapterHub's layout", () => {
 
     const path = join(folder, "adapter_config.json");
     const json = JSON.parse(await readFile(path, "utf8"));
-    await writeFile(path, JSON.stringify({ ...json, config: { ...json.config, original_ln_before: true } }));
-    await expect(adapterhub.read(host, folder)).rejects.toThrow(/config\.original_ln_before/);
+    await writeFile(
+      path,
+      JSON.stringify({ ...json, config: { ...json.config, is_parallel: false, original_ln_before: true } }),
+    );
+    await expect(adapterhub.read(host, folder)).rejects.toThrow(/style houlsby .* BertForSequenceClassification/);
+    await writeFile(path, JSON.stringify({ ...json, config: { ...json.config, ln_after: true } }));
+    await expect(adapterhub.read(host, folder)).rejects.toThrow(/config\.ln_after/);
     const lora = getPeftModel(host, new LoraConfig());
     await expect(adapterhub.write(lora, folder)).rejects.toMatchObject({ code: "TARGET_UNSUPPORTED" });
     lora.dispose();
-    const behind = getPeftModel(
-      await vit(),
-      new BottleneckConfig({ style: "pfeiffer", sides: ["attention"], norm: false }),
-    );
-    await expect(adapterhub.write(behind, folder)).rejects.toThrow(/attention of a ViTForImageClassification/);
+    const behind = getPeftModel(await bert(), new BottleneckConfig({ style: "houlsby", norm: false }));
+    await expect(adapterhub.write(behind, folder)).rejects.toThrow(/style houlsby/);
     behind.dispose();
     model.dispose();
   });

@@ -99,6 +99,9 @@ describe("an adapter of the shapes of another", () => {
     const bare = await logits(host);
     const model = await moved(lora(), 1, host);
     const first = await logits(model);
+    await model.merge();
+    const merged = await logits(model);
+    model.unmerge();
     const before = sessions();
     model.addAdapter("second", lora());
     model.setAdapter("second");
@@ -108,15 +111,15 @@ describe("an adapter of the shapes of another", () => {
     const second = await logits(model);
     model.setAdapter("default");
     expect(await logits(model)).toEqual(first);
-    await model.merge();
-    const merged = await logits(model);
-    model.unmerge();
     model.deleteAdapter("default");
     model.setAdapter("second");
     expect(await logits(model)).toEqual(second);
+    await model.merge();
+    const secondMerged = await logits(model);
     expect(sessions()).toBe(before);
     expect(second).not.toEqual(first);
     expect(relativeError(merged, first)).toBeLessThanOrEqual(1e-5);
+    expect(relativeError(secondMerged, second)).toBeLessThanOrEqual(1e-5);
     expect(bare).not.toEqual(first);
     model.dispose();
   });

@@ -2,7 +2,14 @@ import { mkdtemp, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { openSafetensors, serializeSafetensors } from "../../src/files/index.js";
+import {
+  openSafetensors,
+  serializeSafetensors,
+  toBFloat16,
+  toFloat16,
+  toFloat32,
+  writeSafetensors,
+} from "../../src/files/index.js";
 
 describe("a tensor that is read when it is wanted", () => {
   let folder: string;
@@ -23,8 +30,27 @@ describe("a tensor that is read when it is wanted", () => {
     const file = await openSafetensors(path);
     const read = file.lazily("a");
     await file.close();
-    expect(read().data).toEqual(Float32Array.of(1, 2));
-    expect(read().data).not.toBe(read().data);
+    expect(read()).toEqual(Float32Array.of(1, 2));
+    expect(read()).not.toBe(read());
+  });
+
+  it("is widened to float32 whatever it is in the file, in one piece or in many", async () => {
+    // More than one piece, and a last one that is not whole.
+    const values = Float32Array.from({ length: 300_001 }, (_, i) => (i % 2048) - 1024);
+    const halves = { half: toFloat16(values), brain: toBFloat16(values) };
+    await writeSafetensors(path, {
+      half: { dtype: "float16", shape: [300_001], data: halves.half },
+      brain: { dtype: "bfloat16", shape: [300_001], data: halves.brain },
+      none: { dtype: "float16", shape: [0, 3], data: new Uint16Array() },
+      whole: { dtype: "int64", shape: [2], data: BigInt64Array.of(-3n, 4n) },
+    });
+    const file = await openSafetensors(path);
+    await file.close();
+    expect(Buffer.compare(Buffer.from(file.lazily("half")().buffer), Buffer.from(values.buffer))).toBe(0);
+    const brain = toFloat32({ dtype: "bfloat16", shape: [300_001], data: halves.brain });
+    expect(Buffer.compare(Buffer.from(file.lazily("brain")().buffer), Buffer.from(brain.buffer))).toBe(0);
+    expect(file.lazily("none")()).toEqual(new Float32Array());
+    expect(file.lazily("whole")()).toEqual(Float32Array.of(-3, 4));
   });
 
   it("is refused when there is none of its name, before anything is read", async () => {

@@ -9,9 +9,19 @@ import {
   type ModelOutput,
   matthewsCorrelation,
   pearsonCorrelation,
+  rocAucScore,
   useEngine,
 } from "../../src/index.js";
-import { arrayBatches, binaryF1, evaluate, macroF1, matthews, pearson, topKAccuracy } from "../../src/train/index.js";
+import {
+  arrayBatches,
+  binaryF1,
+  evaluate,
+  macroF1,
+  matthews,
+  pearson,
+  rocAuc,
+  topKAccuracy,
+} from "../../src/train/index.js";
 import { floats, Mlp, points } from "../train/models.js";
 
 const COUNT = 23;
@@ -56,6 +66,16 @@ describe.each(["eager", "compiled"] as const)(
       expect(made.matthews).toBeCloseTo(matthewsCorrelation(predictions, two.data), 12);
     });
 
+    it("of the order of examples, which needs those of all batches", async () => {
+      await ENGINES[engine]();
+      const model = new Mlp({ classes: 2, seed: 6 });
+      const scores = (await logitsOf(model)).map(([first, second]) => second! - first!);
+      const two: HostArray = { ...labels, data: Int32Array.from(labels.data, (label) => Math.min(label, 1)) };
+      const { rocAuc: area } = await evaluate(model, batches(two), { metrics: [binaryF1(), rocAuc()] });
+      expect(area).toBeCloseTo(rocAucScore(scores, two.data), 12);
+      expect(area).not.toBe(0.5);
+    });
+
     it("of numbers, within float32's rounding of the sums", async () => {
       await ENGINES[engine]();
       const model = regression();
@@ -69,7 +89,7 @@ describe.each(["eager", "compiled"] as const)(
   },
 );
 
-it("the metrics refuse labels of another kind, and fewer than two classes", async () => {
+it("the metrics refuse labels of another kind, and fewer or more classes than they are of", async () => {
   const refused = { code: "SHAPE_MISMATCH", place: "labels" };
   const model = regression();
   for (const metric of [binaryF1(), matthews(3)]) {
@@ -77,6 +97,14 @@ it("the metrics refuse labels of another kind, and fewer than two classes", asyn
     await expect(evaluate(model, wanted, { metrics: [metric] })).rejects.toMatchObject(refused);
   }
   await expect(evaluate(new Mlp(), batches(labels), { metrics: [pearson()] })).rejects.toMatchObject(refused);
+  await expect(evaluate(new Mlp(), batches(labels), { metrics: [rocAuc()] })).rejects.toMatchObject({
+    code: "SHAPE_MISMATCH",
+    place: "logits",
+  });
+  const absent: HostArray = { ...labels, data: new Int32Array(COUNT) };
+  await expect(evaluate(new Mlp({ classes: 2 }), batches(absent), { metrics: [rocAuc()] })).rejects.toMatchObject({
+    code: "ARGUMENT_INVALID",
+  });
   expect(() => matthews(1)).toThrow(expect.objectContaining({ code: "ARGUMENT_INVALID" }));
 });
 

@@ -12,6 +12,7 @@ import {
   type HostModel,
   type HostTensor,
   LoraConfig,
+  PeftModel,
   parseCLIPVisionConfig,
   readSafetensors,
   useEngine,
@@ -21,6 +22,7 @@ import {
   expectClose,
   fillGolden,
   goldenArray,
+  readAll,
   readFixture,
   relativeError,
   stepOf,
@@ -137,6 +139,51 @@ describe.each(["compiled", "eager"] as const)("CLIP, %s", (engine) => {
     for (const [name, numbers] of found) {
       if (name.includes("lora_B")) expect(Math.max(...numbers.map(Math.abs)), name).toBeGreaterThan(0);
     }
+  });
+});
+
+describe("an adapter on one encoder of CLIP", () => {
+  const keysOf = async (folder: string): Promise<string[]> => [
+    ...(await readSafetensors(join(folder, "adapter_model.safetensors"))).keys(),
+  ];
+
+  beforeAll(async () => {
+    await useEngine("compiled", { threads: 2 });
+  });
+
+  it.each([
+    ["text-old", "text_model", CLIPTextModel],
+    ["vision-bare", "vision_model", CLIPVisionModel],
+  ] as const)(
+    "has transformers 5's names in its file, without a prefix, and is read under both: %s",
+    async (name, prefix, Class) => {
+      const load = () => Class.fromPretrained(at(name));
+      const model = getPeftModel(
+        await load(),
+        new LoraConfig({ r: 2, targetModules: ["q_proj"], initLoraWeights: false }),
+      );
+      const [folder, older] = [newFolder(), newFolder()];
+      await model.savePretrained(folder);
+      await model.savePretrained(older, { naming: "hf4" });
+      const key = "encoder.layers.0.self_attn.q_proj.lora_A.weight";
+      expect(await keysOf(folder)).toContain(`base_model.model.${key}`);
+      expect(await keysOf(older)).toContain(`base_model.model.${prefix}.${key}`);
+      const wanted = await readAll(model.trainableParameters());
+      for (const from of [folder, older]) {
+        const again = await PeftModel.fromPretrained(await load(), from, { isTrainable: true });
+        expect(await readAll(again.trainableParameters())).toEqual(wanted);
+      }
+    },
+  );
+
+  it("keeps the prefix where there is a projection, as transformers 5 does, and is read there without it too", async () => {
+    const host = await CLIPTextModel.fromPretrained(at("text"));
+    const model = getPeftModel(host, new LoraConfig({ r: 2, targetModules: ["q_proj"] }));
+    const folder = newFolder();
+    await model.savePretrained(folder);
+    for (const key of await keysOf(folder)) expect(key).toMatch(/^base_model\.model\.text_model\./);
+    const adapted = await PeftModel.fromPretrained(await CLIPTextModel.fromPretrained(at("text")), at("lora-text"));
+    expect(adapted.parameters().size).toBeGreaterThan(0);
   });
 });
 

@@ -2,12 +2,15 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, describe, expect, it } from "vitest";
+import { gradients } from "../../src/engine/index.js";
 import {
   AvgPool2d,
   activation,
   BatchNorm,
   ConvTranspose2d,
   compile,
+  constant,
+  Embedding,
   GroupNorm,
   inTraining,
   MaxPool2d,
@@ -84,4 +87,26 @@ describe("activations", () => {
     expect(activation("quick_gelu")).toBeTypeOf("function");
     expect(() => activation("toString")).toThrow(expect.objectContaining({ code: "CONFIG_INVALID" }));
   });
+});
+
+describe("an embedding", () => {
+  for (const engine of ["eager", "compiled"] as const) {
+    it(`gives the row of padding no gradient when it is looked up, ${engine}`, async () => {
+      await (engine === "compiled" ? useEngine(engine) : useEngine(engine));
+      const plain = new Embedding(4, 2, constant(0.5));
+      const padded = new Embedding(4, 2, constant(0.5), { padding: 1 });
+      const ids = { data: Int32Array.of(1, 2, 1, 0), shape: [2, 2], dtype: "int32" as const };
+      const gradientOf = compile((rows) => {
+        const both = [plain, padded].map((table) => {
+          const loss = () => tf.sum(tf.square(table.forward(rows!))) as tf.Scalar;
+          return gradients(loss, [table.weight]).gradients[0]!;
+        });
+        return { plain: both[0]!, padded: both[1]!, vectors: padded.forward(rows!) };
+      });
+      const found = await gradientOf(ids);
+      expect([...(await found.vectors.data())]).toEqual(new Array(8).fill(0.5));
+      expect([...(await found.plain.data())]).toEqual([1, 1, 2, 2, 1, 1, 0, 0]);
+      expect([...(await found.padded.data())]).toEqual([1, 1, 0, 0, 1, 1, 0, 0]);
+    });
+  }
 });

@@ -4,3 +4,4 @@
 import "../index.js";
 
 export { CASES, type Comparison, replay } from "./replay.js";
+export { replaySide, type SideInfo } from "./side.js";

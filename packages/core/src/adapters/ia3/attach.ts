@@ -5,7 +5,6 @@ import { PeftError } from "../../errors.js";
 import type { HostModel, Naming } from "../../models/index.js";
 import { Conv2d, getModule, Linear, slots } from "../../nn/index.js";
 import { adapterParameters, composeAttachment } from "../attachment.js";
-import { finite } from "../finite.js";
 import { MergeableParameter, type Merges, mergeAll, unmergeAll } from "../mergeable.js";
 import type { Attachment } from "../method.js";
 import { fullMatch } from "../pythonPattern.js";
@@ -21,7 +20,14 @@ import { Ia3Vector } from "./layer.js";
 const SWAPPED = ["feedforward_modules", "init_ia3_weights"];
 
 export function attachIa3(host: HostModel, config: IA3Config, seed: number): Attachment {
-  const { targetModules, excludeModules } = config;
+  const { excludeModules } = config;
+  const targetModules = config.targetModules ?? host.ia3Targets?.targetModules;
+  if (!targetModules) {
+    throw new PeftError("TARGET_NOT_FOUND", "this model has no usual targets for (IA)3", {
+      place: "targetModules",
+      hint: "name keys, values and the last layers of feed-forward networks, these in feedforwardModules too",
+    });
+  }
   const modulesToSave = savedModules(host, config.modulesToSave);
   const targets = findTargets(host, { targetModules, excludeModules, modulesToSave });
   const isFeedforward = feedforward(host, config);
@@ -37,10 +43,10 @@ export function attachIa3(host: HostModel, config: IA3Config, seed: number): Att
   const parts = layers.map(([path, vector]) => {
     for (const [key, parameter] of adapterParameters(vector, path)) parameters.set(key, parameter);
     const weight = new MergeableParameter(places.get(`${path}.weight`)!);
-    merges.push([weight, async (data) => finite(await vector.mergedWith(data), path)]);
+    merges.push([weight, (value) => vector.mergedWith(value)]);
     if (vector.bias) {
       const bias = new MergeableParameter(places.get(`${path}.bias`)!);
-      merges.push([bias, async (data) => finite(await vector.mergedBias(data), path)]);
+      merges.push([bias, (value) => vector.mergedBias(value)]);
     }
     return wrap(places.get(path)!, (forward, x) => (weight.isMerged ? forward(x!) : vector.apply(forward, x!)));
   });
@@ -77,7 +83,8 @@ function layerAt(host: HostModel, path: string): Linear | Conv2d {
 }
 
 /** PEFT's rule: a pattern must match the whole path, an entry of a list be its end, whether after a dot or not. */
-export function feedforward(host: HostModel, { feedforwardModules }: IA3Config): (path: string) => boolean {
+export function feedforward(host: HostModel, config: IA3Config): (path: string) => boolean {
+  const feedforwardModules = config.feedforwardModules ?? host.ia3Targets?.feedforwardModules ?? [];
   if (typeof feedforwardModules !== "string") {
     return inEitherSpelling(host.names, (path) => feedforwardModules.some((entry) => path.endsWith(entry)));
   }

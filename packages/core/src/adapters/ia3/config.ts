@@ -20,23 +20,23 @@ import { attachIa3 } from "./attach.js";
 import { combineIa3 } from "./combine.js";
 
 export interface IA3Fields extends CommonFields {
-  /** Which linear layers and convolutions are adapted: of a transformer the keys, the values, and the second feed-forward layer. */
-  targetModules: Targets;
+  /** Which linear layers and convolutions are adapted. @defaultValue those of PEFT's table for the host, where it has some */
+  targetModules?: Targets | null;
   /** Modules that are not, whatever `targetModules` says. */
   excludeModules?: Targets | null;
   /**
    * Those of them whose input is multiplied, and not the output: a pattern for whole paths, or a list of ends, which must
-   * be in the list of targets. @defaultValue none
+   * be in the list of targets. @defaultValue those of PEFT's table for the host, or none
    */
-  feedforwardModules: string | readonly string[];
+  feedforwardModules?: string | readonly string[] | null;
   /** Whether the vectors start at one, which changes nothing; else at random. @defaultValue true */
   initIa3Weights: boolean;
 }
 
 const Schema = v.strictObject({
-  targetModules: targetsEntry,
+  targetModules: v.nullish(targetsEntry),
   excludeModules: v.nullish(targetsEntry),
-  feedforwardModules: v.optional(v.union([v.string(), v.array(v.string())]), []),
+  feedforwardModules: v.nullish(v.union([v.string(), v.array(v.string())])),
   initIa3Weights: v.optional(v.boolean(), true),
   ...commonEntries,
 });
@@ -49,11 +49,11 @@ export class IA3Config extends PeftConfig<IA3Fields> {
   readonly peftType = "IA3";
 
   /** @throws PeftError CONFIG_INVALID naming the field */
-  constructor(fields: Partial<IA3Fields> & Pick<IA3Fields, "targetModules">) {
+  constructor(fields: Partial<IA3Fields> = {}) {
     super();
     setFields(this, Schema, fields);
     const { targetModules, feedforwardModules } = this;
-    if (!Array.isArray(targetModules) || typeof feedforwardModules === "string") return;
+    if (!Array.isArray(targetModules) || !Array.isArray(feedforwardModules)) return;
     const stranger = feedforwardModules.find((name) => !targetModules.includes(name));
     if (stranger === undefined) return;
     throw new PeftError(
@@ -69,7 +69,7 @@ export class IA3Config extends PeftConfig<IA3Fields> {
   static fromJSON(json: unknown, place = "adapter_config.json"): IA3Config {
     refuseTransposed(json, place);
     const fields = fieldsFromJSON(json, { schema: Schema, unsupported: { fan_in_fan_out: [] }, place });
-    return new IA3Config(fields as unknown as IA3Fields);
+    return new IA3Config(fields as Partial<IA3Fields>);
   }
 
   override attach(host: HostModel, _adapterName: string, { seed = 0 }: AttachOptions = {}): Attachment {

@@ -1,7 +1,7 @@
 // The vector of (IA)3 at one layer (Liu et al. 2022): it multiplies the layer's output, or in a feed-forward layer its input.
 
 import * as tf from "@tensorflow/tfjs";
-import { Parameter, type ParameterData } from "../../engine/index.js";
+import { Parameter } from "../../engine/index.js";
 import { type Conv2d, Linear, Module, normal, ones } from "../../nn/index.js";
 
 export interface Ia3VectorOptions {
@@ -50,22 +50,19 @@ export class Ia3Vector extends Module {
   }
 
   /** The layer's weight, multiplied. */
-  async mergedWith(weight: ParameterData): Promise<Float32Array> {
-    const vector = await this.ia3_l.read();
-    const [out, inner] = this.#base.weight.shape as [number, number];
-    const groups = this.#base instanceof Linear ? 1 : (this.#base.windows.groups ?? 1);
-    const window = weight.length / (out * inner);
-    return Float32Array.from(weight, (x, at) => {
-      const row = Math.floor(at / (inner * window));
-      if (!this.#isFeedforward) return x * vector[row]!;
-      const first = Math.floor((row * groups) / out) * inner;
-      return x * vector[first + (Math.floor(at / window) % inner)]!;
-    });
+  mergedWith(weight: tf.Tensor): tf.Tensor {
+    const vector = this.ia3_l.value();
+    if (this.#base instanceof Linear) return tf.mul(weight, vector);
+    const [out, inner] = weight.shape as [number, number];
+    if (!this.#isFeedforward) return tf.mul(weight, tf.reshape(vector, [out, 1, 1, 1]));
+    // The rows of a group see that group's channels.
+    const { groups = 1 } = this.#base.windows;
+    const byGroup = tf.reshape(weight, [groups, out / groups, inner, -1]);
+    return tf.reshape(tf.mul(byGroup, tf.reshape(vector, [groups, 1, inner, 1])), weight.shape);
   }
 
   /** The layer's bias, multiplied. */
-  async mergedBias(bias: ParameterData): Promise<Float32Array> {
-    const vector = await this.ia3_l.read();
-    return Float32Array.from(bias, (x, i) => x * vector[i]!);
+  mergedBias(bias: tf.Tensor): tf.Tensor {
+    return tf.mul(bias, tf.reshape(this.ia3_l.value(), bias.shape));
   }
 }

@@ -46,9 +46,9 @@ export function attachLora(host: HostModel, config: LoraConfig, seed: number): A
     }
     const update = dora ?? lora;
     const weight = new MergeableParameter(places.get(`${path}.weight`)!);
-    merges.push([weight, (data) => update.mergedWith(data)]);
+    merges.push([weight, (value) => update.mergedWith(value)]);
     if (lora.pairBias && lora.base.bias) {
-      merges.push([new MergeableParameter(places.get(`${path}.bias`)!), (data) => lora.mergedBias(data)]);
+      merges.push([new MergeableParameter(places.get(`${path}.bias`)!), (value) => lora.mergedBias(value)]);
     }
     return wrap(places.get(path)!, (forward, x) => (weight.isMerged ? forward(x!) : update.apply(forward, x!)));
   });

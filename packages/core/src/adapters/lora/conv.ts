@@ -67,9 +67,9 @@ export class ConvLora extends LoraLayer<Conv2d> {
   }
 
   override product(): tf.Tensor {
-    const [a, b] = this.pair.map((parameter) => parameter.value());
+    const [a, b] = this.scaledPair();
     const r = this.lora_A.outChannels;
-    const flat = tf.matMul(tf.reshape(b!, [-1, r]), tf.reshape(a!, [r, -1]));
+    const flat = tf.matMul(tf.reshape(b, [-1, r]), tf.reshape(a, [r, -1]));
     return tf.reshape(flat, [...this.base.weight.shape]);
   }
 

@@ -5,7 +5,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { compile, isTraining, Parameter, type ParameterData } from "../../engine/index.js";
 import { PeftError } from "../../errors.js";
-import { finite } from "../finite.js";
 import type { LoraLayer, Update } from "./layer.js";
 import { eachRow, type Factors } from "./product.js";
 
@@ -47,21 +46,11 @@ export class Dora implements Update {
     return shaped ? tf.add(stretched, shaped) : stretched;
   }
 
-  async mergedWith(weight: ParameterData): Promise<Float32Array> {
-    const [scale, original] = [await this.#lora.scale(), await this.#weight.read()];
-    const [magnitude, a, b] = await Promise.all(
-      [this.magnitude, ...this.#lora.pair].map((parameter) => parameter.read()),
-    );
-    const factors = this.#lora.factors(a!, b!);
-    const norms = normsOf(original, factors, scale, this.#byRow);
-    const merged = new Float32Array(weight.length);
-    eachRow(factors, scale, (row, i) => {
-      for (let j = 0; j < row.length; j++) {
-        const at = this.#byRow ? i : j;
-        merged[i * row.length + j] = ((weight[i * row.length + j]! + row[j]!) * magnitude![at]!) / norms[at]!;
-      }
-    });
-    return finite(merged, this.#lora.path);
+  mergedWith(weight: tf.Tensor): tf.Tensor {
+    const { axes } = this.#lora.norm;
+    const factor = tf.div(this.magnitude.value(), this.#norm());
+    const alongWeight = weight.shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
+    return tf.mul(this.#lora.mergedWith(weight), tf.reshape(factor, alongWeight));
   }
 
   /**
@@ -96,7 +85,7 @@ export class Dora implements Update {
   #norm(): tf.Tensor {
     const { axes, shape } = this.#lora.norm;
     const norm = tf.customGrad(() => {
-      const whole = tf.add(this.#weight.value(), tf.mul(this.#lora.product(), this.#lora.scaling.value()));
+      const whole = this.#lora.mergedWith(this.#weight.value());
       return { value: tf.reshape(tf.sqrt(tf.sum(tf.square(whole), [...axes])), [...shape]), gradFunc: () => [] };
     });
     return norm();

@@ -51,8 +51,8 @@ export class EmbeddingLora extends LoraLayer<Embedding> {
   }
 
   override product(): tf.Tensor {
-    const [a, b] = this.pair.map((parameter) => parameter.value() as tf.Tensor2D);
-    return tf.matMul(a!, b!, true, true);
+    const [a, b] = this.scaledPair();
+    return tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D, true, true);
   }
 
   override factors(a: ParameterData, b: ParameterData): Factors {

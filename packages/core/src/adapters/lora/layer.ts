@@ -5,8 +5,7 @@ import * as tf from "@tensorflow/tfjs";
 import { Parameter, type ParameterData } from "../../engine/index.js";
 import { PeftError } from "../../errors.js";
 import { Dropout, Layer } from "../../nn/index.js";
-import { finite } from "../finite.js";
-import { eachRow, type Factors } from "./product.js";
+import type { Factors } from "./product.js";
 
 /** How A and B start; see `LoraFields.initLoraWeights`. */
 export type LoraInit = boolean | "gaussian" | "orthogonal";
@@ -29,8 +28,8 @@ export type Weighted = Layer & { readonly weight: Parameter; readonly bias?: Par
 export interface Update {
   /** @param forward the layer as it is so far, other adapters included */
   apply(forward: (x: tf.Tensor) => tf.Tensor, x: tf.Tensor): tf.Tensor;
-  /** The weight with the update in it, summed in double precision. @throws PeftError MERGE_NAN naming the layer */
-  mergedWith(weight: ParameterData): Promise<Float32Array>;
+  /** Inside a function that runs on the engine: the weight with the update in it. */
+  mergedWith(weight: tf.Tensor): tf.Tensor;
 }
 
 /** scaling * B A dropout(x), beside a layer of the host. */
@@ -116,7 +115,13 @@ export abstract class LoraLayer<Base extends Weighted = Weighted> extends Layer 
   abstract update(x: tf.Tensor): tf.Tensor;
   /** What the layer itself computes, without its bias. */
   abstract bare(x: tf.Tensor): tf.Tensor;
-  /** B A in the layout of the layer's weight, inside a function that runs on the engine. */
+  /** A and B inside a function that runs on the engine, B scaled: it is narrow, where their product is not. */
+  protected scaledPair(): [a: tf.Tensor, b: tf.Tensor] {
+    const [a, b] = this.pair;
+    return [a.value(), tf.mul(b.value(), this.#scaling.value())];
+  }
+
+  /** scaling * B A in the layout of the layer's weight, inside a function that runs on the engine. */
   abstract product(): tf.Tensor;
   /** B A on the host, from the numbers of A and B. */
   abstract factors(a: ParameterData, b: ParameterData): Factors;
@@ -131,23 +136,13 @@ export abstract class LoraLayer<Base extends Weighted = Weighted> extends Layer 
     return tf.add(forward(x), this.forward(x));
   }
 
-  async mergedWith(weight: ParameterData): Promise<Float32Array> {
-    const merged = new Float32Array(weight.length);
-    const [a, b] = await Promise.all(this.pair.map((parameter) => parameter.read()));
-    eachRow(this.factors(a!, b!), await this.scale(), (row, i) => {
-      const start = i * row.length;
-      for (let j = 0; j < row.length; j++) merged[start + j] = weight[start + j]! + row[j]!;
-    });
-    return finite(merged, this.path);
+  mergedWith(weight: tf.Tensor): tf.Tensor {
+    return tf.add(weight, this.product());
   }
 
-  /** bias + scaling * the bias of B. @throws PeftError MERGE_NAN naming the layer */
-  async mergedBias(bias: ParameterData): Promise<Float32Array> {
-    const [own, scale] = [await this.pairBias!.read(), await this.scale()];
-    return finite(
-      Float32Array.from(bias, (x, i) => x + scale * own[i]!),
-      this.path,
-    );
+  /** bias + scaling * the bias of B. */
+  mergedBias(bias: tf.Tensor): tf.Tensor {
+    return tf.add(bias, tf.mul(this.pairBias!.value(), this.#scaling.value()));
   }
 }
 

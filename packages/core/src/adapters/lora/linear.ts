@@ -49,8 +49,8 @@ export class LinearLora extends LoraLayer<Linear> {
   }
 
   override product(): tf.Tensor {
-    const [a, b] = this.pair;
-    return tf.matMul(b.value() as tf.Tensor2D, a.value() as tf.Tensor2D);
+    const [a, b] = this.scaledPair();
+    return tf.matMul(b as tf.Tensor2D, a as tf.Tensor2D);
   }
 
   override factors(a: ParameterData, b: ParameterData): Factors {

@@ -1,5 +1,5 @@
-// The product of LoRA's two factors on the host, in double precision: what is folded into a weight, row by row, so that
-// even an embedding of a large vocabulary never stands there a second time in full.
+// The product of LoRA's two factors on the host, in double precision, row by row: DoRA's first magnitudes are made of it
+// before any engine is chosen, and even an embedding of a large vocabulary never stands there a second time in full.
 
 /** A factor's numbers, and how far its two indices are apart in them. */
 export interface Factor {

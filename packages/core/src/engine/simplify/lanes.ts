@@ -124,8 +124,12 @@ function planLanes(
   const read = readers(graph);
   const rowOperands = new Map<Node, readonly string[]>();
   const summed = new Map<Node, readonly string[]>();
-  let heaviest = 0;
-  let batch = 0;
+  // Updates and moments are over a weight's rows, whatever their number.
+  const weights = new Set(
+    graph.inputs.filter(({ kind }) => kind === "parameter").map(({ value }) => value.shape.join()),
+  );
+  /** By how many rows large values have: bytes of all of them, and the most of a row. */
+  const large = new Map<number, { total: number; perRow: number }>();
   for (const node of graph.nodes) {
     const kernel = findKernel(node.kernel, node.scope);
     const sums = kernel.sumsRows?.(node);
@@ -133,15 +137,16 @@ function planLanes(
     const operands = kernel.rows?.(node);
     if (!operands || operands.length === 0 || (node.outputs[0]!.shape.length ?? 0) < 2) continue;
     rowOperands.set(node, operands);
-    const rows = node.outputs[0]!.shape[0]!;
-    const perRow = weight(node) / rows;
-    if (weight(node) > laneBytes && perRow > heaviest && rows > 1) {
-      heaviest = perRow;
-      batch = rows;
-    }
+    const { shape } = node.outputs[0]!;
+    const [rows, bytes] = [shape[0]!, weight(node)];
+    if (bytes <= laneBytes || rows === 1 || weights.has(shape.join())) continue;
+    const { total, perRow } = large.get(rows) ?? { total: 0, perRow: 0 };
+    large.set(rows, { total: total + bytes, perRow: Math.max(perRow, bytes / rows) });
   }
-  const size = Math.max(1, Math.floor(laneBytes / heaviest));
-  if (heaviest === 0 || size >= batch) return undefined;
+  // There are as many samples as rows in most of what is large; a value may be large over something else, such as passes.
+  const [batch, most] = [...large].reduce((a, b) => (b[1].total > a[1].total ? b : a), [0, { total: 0, perRow: 0 }]);
+  const size = Math.max(1, Math.floor(laneBytes / most.perRow));
+  if (size >= batch) return undefined;
 
   const split = new Set<Node>();
   const fits = (node: Node): boolean => node.outputs[0]!.shape[0] === batch;

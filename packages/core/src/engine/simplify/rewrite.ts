@@ -36,8 +36,8 @@ export function producers(graph: Graph): Map<number, Node> {
   return map;
 }
 
-export function bytesOf(value: Value): number {
-  return 4 * sizeOf(value.shape);
+export function bytesOf({ dtype, shape }: Value): number {
+  return (dtype === "bool" ? 1 : 4) * sizeOf(shape);
 }
 
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {

@@ -1,6 +1,6 @@
 // The audio spectrogram transformer with a norm and a linear classifier over the mean of its two tokens in front.
 
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import { Layer, LayerNorm, Linear, nameModules, normal } from "../../nn/index.js";
 import { chooseHead } from "../head.js";
 import { HostModel, type ModelInputs, type ModelOutput } from "../hostModel.js";
@@ -9,7 +9,7 @@ import { type ProblemType, sequenceLoss } from "../sequenceLoss.js";
 import { VIT_NAMES } from "../vit/names.js";
 import { type ASTLoadingOptions, hasHead, loadAST } from "./checkpoint.js";
 import { type ASTConfig, serializeASTConfig } from "./config.js";
-import { ASTModel } from "./model.js";
+import { ASTModel, meanOfFirst } from "./model.js";
 
 export interface ASTForAudioClassificationOptions extends ASTLoadingOptions {
   /**
@@ -94,10 +94,8 @@ export class ASTForAudioClassification extends HostModel {
   }
 
   override forward({ inputValues }: ModelInputs): ModelOutput {
-    const { lastHiddenState, hiddenStates } = this.audio_spectrogram_transformer.forward(inputValues!);
-    const [batch, , width] = lastHiddenState.shape as [number, number, number];
-    const pooled = tf.mean(tf.slice(lastHiddenState, [0, 0, 0], [batch, 2, width]), 1);
-    return { logits: this.classifier.forward(pooled), hiddenStates };
+    const output = this.audio_spectrogram_transformer.forward(inputValues!);
+    return { logits: this.classifier.forward(meanOfFirst(output)), hiddenStates: output.hiddenStates };
   }
 
   /** As the config's problem has it, see `sequenceLoss`. @throws PeftError SHAPE_MISMATCH for labels of another shape */

@@ -1,6 +1,5 @@
 // Audio spectrogram transformers on disk: Hugging Face's files, for sounds of any length.
 
-import { toFloat32 } from "../../files/index.js";
 import { type Module, namedParameters } from "../../nn/index.js";
 import { checkRates } from "../head.js";
 import { loadParameters, type OpenModel, openModel, type Translate } from "../loading.js";
@@ -72,9 +71,7 @@ export async function loadAST<M extends Module>(
       const table = namedParameters(model).get(prefix + POSITIONS)!;
       const read =
         fileName !== undefined && positionEmbedding === "adapt" ? opened.weights.lazily(fileName) : undefined;
-      table.adopt(() =>
-        read ? adaptPositions(toFloat32(read()), gridOf(found), gridOf(config)) : new Float32Array(table.size),
-      );
+      table.adopt(() => (read ? adaptPositions(read(), gridOf(found), gridOf(config)) : new Float32Array(table.size)));
     }
     return model;
   } finally {

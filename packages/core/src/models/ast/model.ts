@@ -5,6 +5,7 @@ import * as tf from "@tensorflow/tfjs";
 import { Parameter } from "../../engine/index.js";
 import { PeftError } from "../../errors.js";
 import { Conv2d, Dropout, type Initializer, Layer, LayerNorm, Module, nameModules, normal } from "../../nn/index.js";
+import type { ModelInputs } from "../hostModel.js";
 import { saveModel } from "../loading.js";
 import { TokenPlace } from "../tokenPlace.js";
 import { ViTLayer } from "../vit/model.js";
@@ -107,4 +108,15 @@ export class ASTModel extends Module {
     for (const layer of this.encoder.layer) hiddenStates.push(layer.forward(hiddenStates.at(-1)!));
     return { lastHiddenState: this.layernorm.forward(hiddenStates.at(-1)!), hiddenStates };
   }
+
+  /** The mean of the two tokens in front, after the final norm: [batch, D], transformers' `pooler_output`. */
+  audioFeatures({ inputValues }: ModelInputs): tf.Tensor {
+    return meanOfFirst(this.forward(inputValues!));
+  }
+}
+
+/** [batch, D] */
+export function meanOfFirst({ lastHiddenState }: ASTOutput): tf.Tensor {
+  const [batch, , width] = lastHiddenState.shape as [number, number, number];
+  return tf.mean(tf.slice(lastHiddenState, [0, 0, 0], [batch, 2, width]), 1);
 }

@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import { Parameter, structureChanged } from "../../engine/index.js";
 import { Module, nameModules, normal } from "../../nn/index.js";
 import { linear } from "../../ops/index.js";
-import type { ModelInputs, ModelOutput } from "../hostModel.js";
+import type { Ia3Targets, ModelInputs, ModelOutput } from "../hostModel.js";
 import { loadParameters, openModel, saveModel } from "../loading.js";
 import {
   type GenerationConfig,
@@ -105,6 +105,10 @@ export class BartForConditionalGeneration extends Seq2SeqModel {
 
   override get defaultTargets(): readonly string[] {
     return ["q_proj", "v_proj"];
+  }
+
+  override get ia3Targets(): Ia3Targets {
+    return { targetModules: ["q_proj", "v_proj", "fc2"], feedforwardModules: ["fc2"] };
   }
 
   override configJSON(): Record<string, unknown> {

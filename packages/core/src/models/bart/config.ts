@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { PeftError } from "../../errors.js";
-import { labelsOf, labelsToJSON, parseFields } from "../configFields.js";
+import { checkModelType, labelsOf, labelsToJSON, parseFields } from "../configFields.js";
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const token = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -11,7 +11,6 @@ const rate = v.pipe(v.number(), v.minValue(0), v.ltValue(1));
 const never = v.optional(v.literal(false), false);
 
 const Schema = v.object({
-  model_type: v.optional(v.literal("bart"), "bart"),
   vocab_size: v.optional(positive, 50265),
   max_position_embeddings: v.optional(positive, 1024),
   d_model: v.optional(positive, 1024),
@@ -91,6 +90,7 @@ export interface BartConfig {
 
 /** Reads `config.json`'s object. @throws PeftError CONFIG_INVALID naming the field */
 export function parseBartConfig(json: unknown, place: string): BartConfig {
+  checkModelType(json, "bart", place);
   const c = parseFields(Schema, json, { what: "a BART", place });
   for (const [name, heads] of [
     ["encoder_attention_heads", c.encoder_attention_heads],

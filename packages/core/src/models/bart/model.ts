@@ -137,7 +137,7 @@ export class BartModel extends Module {
   constructor(config: BartConfig, seed: number) {
     super();
     const init = normal(config.initStd, seed);
-    this.shared = new Embedding(config.vocabSize, config.dModel, init);
+    this.shared = new Embedding(config.vocabSize, config.dModel, init, { padding: config.padTokenId });
     this.encoder = new BartEncoder(config, init);
     this.decoder = new BartDecoder(config, init);
   }

@@ -4,7 +4,8 @@ import * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../../errors.js";
 import { Dropout, type Initializer, Layer, Linear, nameModules, normal } from "../../nn/index.js";
 import { classificationLoss } from "../classificationLoss.js";
-import { HostModel, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { HostModel, type Ia3Targets, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { checkIds } from "../ids.js";
 import { loadParameters, openModel } from "../loading.js";
 import { shiftRight } from "../seq2seq/index.js";
 import { type BartLoadingOptions, bartNames, HEAD, LOGITS_BIAS, readBartConfig } from "./checkpoint.js";
@@ -95,6 +96,11 @@ export class BartForSequenceClassification extends HostModel {
     return serializeBartConfig(this.config, "BartForSequenceClassification");
   }
 
+  override checkInputs(inputs: ModelArguments): void {
+    const { vocabSize } = this.config;
+    checkIds(inputs, { inputIds: vocabSize, decoderInputIds: vocabSize });
+  }
+
   override get nameOrPath(): string | undefined {
     return this.#nameOrPath;
   }
@@ -105,6 +111,10 @@ export class BartForSequenceClassification extends HostModel {
 
   override get defaultTargets(): readonly string[] {
     return ["q_proj", "v_proj"];
+  }
+
+  override get ia3Targets(): Ia3Targets {
+    return { targetModules: ["q_proj", "v_proj", "fc2"], feedforwardModules: ["fc2"] };
   }
 
   override forward({ inputIds, attentionMask }: ModelInputs): ModelOutput {

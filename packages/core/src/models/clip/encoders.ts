@@ -3,8 +3,10 @@
 import type * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../../errors.js";
 import { type Layer, Linear, nameModules, normal } from "../../nn/index.js";
-import { HostModel, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { HostModel, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { checkIds } from "../ids.js";
 import { loadParameters, type OpenModel, openModel, type Translate } from "../loading.js";
+import { type NameTable, prefixTable } from "../names.js";
 import {
   type CLIPTextConfig,
   type CLIPVisionConfig,
@@ -121,6 +123,11 @@ export class CLIPVisionModel extends CLIPEncoder {
     });
   }
 
+  /** transformers 5 has no prefix where there is no projection. */
+  override get names(): NameTable {
+    return prefixTable("vision_model.", Object.keys(this.vision_model), this.visual_projection === undefined);
+  }
+
   override configJSON(): Record<string, unknown> {
     const { visual_projection: projection } = this;
     const name = projection ? "CLIPVisionModelWithProjection" : "CLIPVisionModel";
@@ -130,6 +137,11 @@ export class CLIPVisionModel extends CLIPEncoder {
   /** What the encoder computes, before the projection. */
   encode({ pixelValues }: ModelInputs): CLIPOutput {
     return this.vision_model.forward(pixelValues!);
+  }
+
+  /** The pictures' vectors, the logits: [batch, E], or without a projection [batch, D]. */
+  imageFeatures(inputs: ModelInputs): tf.Tensor {
+    return this.forward(inputs).logits;
   }
 
   override forward(inputs: ModelInputs): ModelOutput {
@@ -170,15 +182,29 @@ export class CLIPTextModel extends CLIPEncoder {
     });
   }
 
+  /** transformers 5 has no prefix where there is no projection. */
+  override get names(): NameTable {
+    return prefixTable("text_model.", Object.keys(this.text_model), this.text_projection === undefined);
+  }
+
   override configJSON(): Record<string, unknown> {
     const { text_projection: projection } = this;
     const name = projection ? "CLIPTextModelWithProjection" : "CLIPTextModel";
     return { architectures: [name], ...serializeCLIPTextConfig(this.config, widthOf(projection)) };
   }
 
+  override checkInputs(inputs: ModelArguments): void {
+    checkIds(inputs, { inputIds: this.config.vocabSize });
+  }
+
   /** What the encoder computes, before the projection. */
   encode(inputs: ModelInputs): CLIPOutput {
     return this.text_model.forward(inputs);
+  }
+
+  /** The texts' vectors, the logits: [batch, E], or without a projection [batch, D]. */
+  textFeatures(inputs: ModelInputs): tf.Tensor {
+    return this.forward(inputs).logits;
   }
 
   override forward(inputs: ModelInputs): ModelOutput {

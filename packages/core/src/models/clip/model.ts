@@ -5,7 +5,8 @@ import { Parameter } from "../../engine/index.js";
 import { PeftError } from "../../errors.js";
 import { type Layer, Linear, nameModules, normal } from "../../nn/index.js";
 import { softmaxCrossEntropy } from "../../ops/index.js";
-import { HostModel, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { HostModel, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { checkIds } from "../ids.js";
 import { loadParameters, openModel } from "../loading.js";
 import { type CLIPConfig, parseCLIPConfig, serializeCLIPConfig } from "./config.js";
 import type { CLIPVisionLoadingOptions } from "./encoders.js";
@@ -73,6 +74,10 @@ export class CLIPModel extends HostModel {
 
   override get defaultTargets(): readonly string[] {
     return ["q_proj", "v_proj"];
+  }
+
+  override checkInputs(inputs: ModelArguments): void {
+    checkIds(inputs, { inputIds: this.config.text.vocabSize });
   }
 
   /** The texts' vectors in the shared space, [texts, E], without a norm. */

@@ -3,13 +3,15 @@
 import * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../../errors.js";
 import { causalMask, paddingMask, softmaxCrossEntropy } from "../../ops/index.js";
-import { HostModel, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { HostModel, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { checkIds } from "../ids.js";
 import { type AttentionCache, attentionCache } from "./cache.js";
 import type { GenerationConfig } from "./generationConfig.js";
 import { shiftRight } from "./labels.js";
 
 /** What generation needs to know of a model. */
 export interface Seq2SeqTokens {
+  readonly vocabSize: number;
   readonly padTokenId: number;
   readonly decoderStartTokenId: number;
 }
@@ -28,6 +30,11 @@ export abstract class Seq2SeqModel extends HostModel {
   /** The largest number of tokens that encoder or decoder can number; undefined for a model without a limit. */
   get maxPositions(): number | undefined {
     return undefined;
+  }
+
+  override checkInputs(inputs: ModelArguments): void {
+    const { vocabSize } = this.tokens;
+    checkIds(inputs, { inputIds: vocabSize, decoderInputIds: vocabSize, labels: vocabSize });
   }
 
   /** The encoder's output, [batch, source, width]. */

@@ -1,6 +1,6 @@
 // The one matrix of token vectors that encoder, decoder and head share, under the several names that files give it.
 
-import { type TensorSource, toFloat32 } from "../../files/index.js";
+import type { TensorSource } from "../../files/index.js";
 
 type Tensors = Pick<TensorSource, "tensors" | "lazily">;
 
@@ -24,6 +24,6 @@ export function sharedMatrix(
 /** Whether two tensors of a file hold the same numbers. Both are read. */
 export function areEqual(weights: Tensors, first: string, second: string): boolean {
   if (weights.tensors.get(first)?.shape.join() !== weights.tensors.get(second)?.shape.join()) return false;
-  const [a, b] = [first, second].map((name) => toFloat32(weights.lazily(name)()));
+  const [a, b] = [first, second].map((name) => weights.lazily(name)());
   return a!.every((x, i) => x === b![i]);
 }

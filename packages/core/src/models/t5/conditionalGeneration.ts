@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import { Parameter, structureChanged } from "../../engine/index.js";
 import { Embedding, type Initializer, Layer, nameModules, normal } from "../../nn/index.js";
 import { linear } from "../../ops/index.js";
-import type { ModelInputs, ModelOutput } from "../hostModel.js";
+import type { Ia3Targets, ModelInputs, ModelOutput } from "../hostModel.js";
 import { loadParameters, openModel, saveModel } from "../loading.js";
 import {
   type GenerationConfig,
@@ -101,6 +101,10 @@ export class T5ForConditionalGeneration extends Seq2SeqModel {
 
   override get defaultTargets(): readonly string[] {
     return ["q", "v"];
+  }
+
+  override get ia3Targets(): Ia3Targets {
+    return { targetModules: ["k", "v", "wo"], feedforwardModules: ["wo"] };
   }
 
   /**

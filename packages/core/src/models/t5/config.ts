@@ -1,14 +1,13 @@
 // The configuration of a T5, as `config.json` has it: version 1.0, 1.1, and those adapted to language modelling.
 
 import * as v from "valibot";
-import { parseFields } from "../configFields.js";
+import { checkModelType, parseFields } from "../configFields.js";
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const token = v.pipe(v.number(), v.integer(), v.minValue(0));
 const rate = v.pipe(v.number(), v.minValue(0), v.ltValue(1));
 
 const Schema = v.object({
-  model_type: v.optional(v.literal("t5"), "t5"),
   vocab_size: v.optional(positive, 32128),
   d_model: v.optional(positive, 512),
   d_kv: v.optional(positive, 64),
@@ -70,6 +69,7 @@ export interface T5Config {
 
 /** Reads `config.json`'s object. @throws PeftError CONFIG_INVALID naming the field */
 export function parseT5Config(json: unknown, place: string): T5Config {
+  checkModelType(json, "t5", place);
   const c = parseFields(Schema, json, { what: "a T5", place });
   const padTokenId = c.pad_token_id ?? 0;
   return {

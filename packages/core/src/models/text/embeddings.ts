@@ -8,8 +8,8 @@ import type { TextConfig } from "./config.js";
 import { checkShapes, placesOf, typesOf } from "./inputs.js";
 
 /**
- * inputIds [batch, tokens] to [batch, tokens, H]. PyTorch never trains the vector of padding; here it stays without a
- * gradient because nothing reads it, as long as the mask hides padding and no loss counts it.
+ * inputIds [batch, tokens] to [batch, tokens, H]. Looking up the vector of padding does not train it, nor that of RoBERTa's place of
+ * padding.
  *
  * Prompts come in before the words, and are of the first segment; the places of all are then counted from the first prompt,
  * padding too, whatever `positionIds` says.
@@ -25,11 +25,12 @@ export class TextEmbeddings extends Module {
 
   constructor(config: TextConfig, init: Initializer) {
     super();
-    const { vocabSize, maxPositionEmbeddings, typeVocabSize, hiddenSize, layerNormEps } = config;
+    const { modelType, vocabSize, maxPositionEmbeddings, typeVocabSize, hiddenSize, layerNormEps, padTokenId } = config;
+    const places = modelType === "roberta" ? { padding: padTokenId } : {};
     this.#config = config;
-    this.word_embeddings = new Embedding(vocabSize, hiddenSize, init);
+    this.word_embeddings = new Embedding(vocabSize, hiddenSize, init, { padding: padTokenId });
     this.prompts = new TokenPlace(hiddenSize);
-    this.position_embeddings = new Embedding(maxPositionEmbeddings, hiddenSize, init);
+    this.position_embeddings = new Embedding(maxPositionEmbeddings, hiddenSize, init, places);
     this.token_type_embeddings = new Embedding(typeVocabSize, hiddenSize, init);
     this.LayerNorm = new LayerNorm(hiddenSize, layerNormEps);
     this.dropout = new Dropout(config.dropout.hidden);

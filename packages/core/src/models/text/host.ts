@@ -4,12 +4,13 @@ import type * as tf from "@tensorflow/tfjs";
 import { type Initializer, normal } from "../../nn/index.js";
 import { softmaxCrossEntropy } from "../../ops/index.js";
 import { checkRates, chooseHead } from "../head.js";
-import { HostModel, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { HostModel, type Ia3Targets, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { checkIds } from "../ids.js";
 import { loadParameters, openModel } from "../loading.js";
 import type { ProblemType } from "../sequenceLoss.js";
 import { hasHead, hasPooler, type TextHead, textNames } from "./checkpoint.js";
 import { parseTextConfig, serializeTextConfig, type TextConfig, type TextModelType } from "./config.js";
-import { checkIds } from "./inputs.js";
+import { tableRows } from "./inputs.js";
 import type { TextModel, TextOutput } from "./model.js";
 
 export interface TextLoadingOptions {
@@ -82,8 +83,12 @@ export abstract class TextHost extends HostModel {
     return ["query", "value"];
   }
 
+  override get ia3Targets(): Ia3Targets {
+    return { targetModules: ["key", "value", "output.dense"], feedforwardModules: ["output.dense"] };
+  }
+
   override checkInputs(inputs: ModelArguments): void {
-    checkIds(inputs, this.config);
+    checkIds(inputs, tableRows(this.config));
   }
 
   protected static async load<M extends TextHost>(

@@ -1,15 +1,23 @@
-// What goes into a text encoder, and what it says about ids that it has no row for.
+// What goes into a text encoder.
 
 import * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../../errors.js";
-import type { HostArray } from "../../hostArray.js";
 import { cumsum } from "../../ops/index.js";
-import type { ModelArguments, ModelInputs } from "../hostModel.js";
+import type { ModelInputs } from "../hostModel.js";
 import type { TextConfig } from "./config.js";
 
 /** How many tokens a text may have: RoBERTa's first rows of the position table stand for no place. */
 export function maxTokens({ modelType, maxPositionEmbeddings, padTokenId }: TextConfig): number {
   return modelType === "roberta" ? maxPositionEmbeddings - padTokenId - 1 : maxPositionEmbeddings;
+}
+
+/** How many rows the tables have that the inputs are looked up in. */
+export function tableRows(config: TextConfig): Record<string, number> {
+  return {
+    inputIds: config.vocabSize,
+    tokenTypeIds: config.typeVocabSize,
+    positionIds: config.maxPositionEmbeddings,
+  };
 }
 
 /**
@@ -37,34 +45,6 @@ export function checkShapes(inputs: ModelInputs, config: TextConfig, place: stri
       throw new PeftError("SHAPE_MISMATCH", `${name} is [${shape}], and inputIds [${inputIds.shape}]`, { place });
     }
   }
-}
-
-/**
- * Looks at ids whose numbers are on the host.
- *
- * @throws PeftError DATA_INVALID for an id outside of its table, with the row and the place in it
- */
-export function checkIds(inputs: ModelArguments, config: TextConfig): void {
-  const rows = {
-    inputIds: config.vocabSize,
-    tokenTypeIds: config.typeVocabSize,
-    positionIds: config.maxPositionEmbeddings,
-  };
-  for (const [name, count] of Object.entries(rows)) {
-    const given = inputs[name];
-    if (!given || !isHostArray(given)) continue;
-    const at = given.data.findIndex((id: number) => !(id >= 0 && id < count));
-    if (at < 0) continue;
-    const tokens = given.shape.at(-1) ?? 1;
-    throw new PeftError("DATA_INVALID", `${name} has ${given.data[at]}, and the model's table has ${count} rows`, {
-      place: `row ${Math.floor(at / tokens)}, token ${at % tokens}`,
-      hint: "use the tokenizer that belongs to the checkpoint",
-    });
-  }
-}
-
-function isHostArray(given: ModelArguments[string]): given is HostArray {
-  return !(given instanceof tf.Tensor);
 }
 
 /**

@@ -5,11 +5,13 @@ import * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../../errors.js";
 import { type Initializer, type Layer, Linear, Module } from "../../nn/index.js";
 import { paddingMask } from "../../ops/index.js";
-import type { ModelInputs } from "../hostModel.js";
+import type { ModelArguments, ModelInputs } from "../hostModel.js";
+import { checkIds } from "../ids.js";
 import { saveModel } from "../loading.js";
 import { lastTokens } from "../tokenPlace.js";
 import { serializeTextConfig, type TextConfig } from "./config.js";
 import { TextEmbeddings } from "./embeddings.js";
+import { tableRows } from "./inputs.js";
 import { TextLayer } from "./layer.js";
 
 export interface TextOutput {
@@ -45,6 +47,11 @@ export abstract class TextModel extends Module {
   /** Writes `config.json` and `model.safetensors`. @throws PeftError FILE_UNWRITABLE */
   savePretrained(directory: string): Promise<void> {
     return saveModel(directory, this, serializeTextConfig(this.config, this.architecture));
+  }
+
+  /** Looks at ids whose numbers are on the host. @throws PeftError DATA_INVALID */
+  checkInputs(inputs: ModelArguments): void {
+    checkIds(inputs, tableRows(this.config));
   }
 
   override forward(inputs: ModelInputs): TextOutput {

@@ -17,6 +17,7 @@ import {
   Residual,
 } from "../../nn/index.js";
 import { attention } from "../../ops/index.js";
+import type { ModelInputs } from "../hostModel.js";
 import { loadParameters, openModel, saveModel } from "../loading.js";
 import { resizePositions } from "../positions.js";
 import { type PrefixPlaces, prefixPlaces, TokenPlace } from "../tokenPlace.js";
@@ -217,6 +218,11 @@ export class ViTModel extends Module {
     const hiddenStates = [this.prompts.forward(this.embeddings.forward(pixels))];
     for (const layer of this.encoder.layer) hiddenStates.push(layer.forward(hiddenStates.at(-1)!));
     return { lastHiddenState: this.layernorm.forward(hiddenStates.at(-1)!), hiddenStates };
+  }
+
+  /** The class token after the final norm: [batch, D]. */
+  imageFeatures({ pixelValues }: ModelInputs): tf.Tensor {
+    return classToken(this.forward(pixelValues!));
   }
 
   /** tanh of a dense layer over the class token: [batch, D]. @throws PeftError KEY_MISMATCH where there is no pooler */

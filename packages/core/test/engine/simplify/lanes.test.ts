@@ -161,6 +161,27 @@ describe("other layers in lanes", () => {
     await expectSame(before, splitRows(before, 4));
   });
 
+  it("what is large over few other rows, such as two passes, does not keep the samples from being cut", async () => {
+    const [up, down, pass] = [parameter([16, 8], 51), parameter([8, 16], 52), parameter([2, 8, 8], 53)];
+    const before = graphOf([[6, 4, 8]], (x) => {
+      const passes = tf.square(tf.matMul(tf.reshape(x!, [2, 12, 8]), pass.value()));
+      const h = tf.add(x!, tf.reshape(passes, [6, 4, 8]));
+      return [linear(gelu(linear(h, up.value())), down.value())];
+    });
+    const after = splitRows(before, 300);
+    expect(rowsOf(after, "PeftGelu")).toEqual([1, 1, 1, 1, 1, 1]);
+    await expectSame(before, after);
+  });
+
+  it("updates of a weight, however large, do not keep the samples from being cut", async () => {
+    const [up, table] = [parameter([64, 8], 54), parameter([500, 8], 55)];
+    const before = graphOf([[6, 4, 8]], (x) => {
+      for (let i = 0; i < 3; i++) table.assign(tf.sub(table.value(), tf.square(table.value())));
+      return [tf.mean(gelu(linear(x!, up.value())))];
+    });
+    expect(rowsOf(splitRows(before, 2 * 4 * 4 * 64), "PeftGelu")).toEqual([2, 2, 2]);
+  });
+
   it("a batch that another axis happens to equal is not cut there", async () => {
     const before = graphOf([[4, 4]], (x) => {
       const wide = tf.mul(x!, 2);
