@@ -65,7 +65,7 @@ export async function nameSome(
   const lines: string[] = [];
   for (let i = 0; i < count; i++) {
     const { image, label, id } = await test.get(Math.floor((i * test.length) / count));
-    const [found] = await classifyImage(model, [image], { processor, labels: classes, topK: 3 });
+    const [found = []] = await classifyImage(model, [image], { processor, labels: classes, topK: 3 });
     const best = found[0]!;
     const picture = await toPng(image);
     tiles.push({ picture, label: classes[label]!, predicted: best.label, score: best.score });
