@@ -19,14 +19,14 @@ logging.set_verbosity_error()
 logging.disable_progress_bar()
 
 MODELS = {"t5-base": T5ForConditionalGeneration, "roberta-base": RobertaForMaskedLM}
-ROWS = [f"{name}{half}" for name in MODELS for half in ("", "-half")]
+ROWS = [f"{name}{half}{used}" for name in MODELS for half in ("", "-half") for used in ("", "-pass")]
 
 
 class Loaded:
     def __init__(self, row: str, checkpoint: str):
         words = torch.arange(3, 11)[None]
         self.inputs = {"input_ids": words, "labels": words} if row.startswith("t5") else {"input_ids": words}
-        self.model = MODELS[row.removesuffix("-half")].from_pretrained(checkpoint, dtype=torch.float32)
+        self.model = MODELS["-".join(row.split("-")[:2])].from_pretrained(checkpoint, dtype=torch.float32)
 
     def step(self) -> None:
         with torch.no_grad():

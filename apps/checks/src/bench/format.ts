@@ -8,8 +8,6 @@ export interface Figures {
   time_s: number;
   /** Peak memory of the process as the operating system counts it, MB. */
   peak_mb: number;
-  /** Of a row that loads: what of `time_s` went by before the first step. */
-  load_s?: number;
 }
 
 export interface ResultRow {
@@ -101,8 +99,8 @@ export function formatBench(document: BenchDocument, notes: readonly string[] = 
   ].join("\n");
 }
 
-function figures({ times, peaks, loads }: Samples): Figures {
-  return { time_s: lowerQuartile(times), peak_mb: median(peaks), ...(loads && { load_s: lowerQuartile(loads) }) };
+function figures({ times, peaks }: Samples): Figures {
+  return { time_s: lowerQuartile(times), peak_mb: median(peaks) };
 }
 
 function seconds(value: number): string {

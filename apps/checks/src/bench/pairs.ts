@@ -15,8 +15,6 @@ export interface Samples {
   times: number[];
   /** MB, one a process. */
   peaks: number[];
-  /** Of a row of kind `load`: the seconds of reading the model alone, one a pair. */
-  loads?: number[];
 }
 
 export interface Sides<T> {
@@ -82,15 +80,13 @@ class StepSampler {
 
 /** A fresh process a sample. */
 class FreshSampler {
-  readonly samples: Samples;
+  readonly samples: Samples = { times: [], peaks: [] };
   #side: Side | undefined;
 
   constructor(
     readonly command: SideCommand,
-    readonly kind: "first" | "load",
-  ) {
-    this.samples = { times: [], peaks: [], ...(kind === "load" && { loads: [] }) };
-  }
+    readonly kind: Exclude<RowKind, "step">,
+  ) {}
 
   async start(): Promise<void> {}
 
@@ -102,9 +98,8 @@ class FreshSampler {
       throw new Error(`${[this.command.command, ...this.command.args].join(" ")} ran no first step`);
     }
     if (!record) return;
-    this.samples.times.push(this.kind === "load" ? load_s + first_step_s : first_step_s);
+    this.samples.times.push({ load: load_s, first: first_step_s, both: load_s + first_step_s }[this.kind]);
     this.samples.peaks.push(peak);
-    this.samples.loads?.push(load_s);
   }
 
   async finish(): Promise<void> {}

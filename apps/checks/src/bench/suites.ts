@@ -3,10 +3,10 @@ import type { CheckpointName } from "./checkpoint.js";
 
 /**
  * What one sample of a row is. `step`: one more step of a process that is already warm. `first`: the first step of a
- * fresh process, tracing and compiling included. `load`: reading the model in a fresh process and its first step, since both
- * loaders are lazy.
+ * fresh process, tracing and compiling included. `load`: reading the model in a fresh process. `both`: reading it and its first
+ * step.
  */
-export type RowKind = "step" | "first" | "load";
+export type RowKind = "step" | "first" | "load" | "both";
 
 export interface BenchRow {
   /** Also the argument that both sides get: it says which model, method and batch to run. */
@@ -80,12 +80,16 @@ function hostRows(): BenchRow[] {
 }
 
 /**
- * Hosts read in a fresh process, with one pass over eight tokens. Of a file in half precision both sides make a model in
- * float32: transformers is asked for it (`dtype=torch.float32`), as it would compute in half precision by itself.
+ * Hosts read in a fresh process and, for information, with a pass over eight tokens: both loaders are lazy, and the pass reads every
+ * weight. Of a file in half precision both sides make a model in float32: transformers is asked for it
+ * (`dtype=torch.float32`), as it would compute in half precision by itself. Memory is that of both in every row.
  */
 function loadRows(): BenchRow[] {
   const names = ["t5-base", "t5-base-half", "roberta-base", "roberta-base-half"] as const;
-  return names.map((name) => ({ ...row(name, "load", 1, 1), checkpoint: name }));
+  return names.flatMap((checkpoint) => [
+    { ...row(checkpoint, "load", 1, 1), checkpoint },
+    { ...row(`${checkpoint}-pass`, "both", null, null), checkpoint },
+  ]);
 }
 
 /** MoSA's training step, two passes over the batch, and the plain adapter's of the same recipe, one pass. */

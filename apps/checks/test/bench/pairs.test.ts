@@ -40,14 +40,16 @@ describe("the alternating runner", () => {
     );
   });
 
-  it("starts a fresh process for every sample of a first call, and of loading, to which the first call belongs", async () => {
+  it("starts a fresh process for every sample of a first call, of loading, and of both", async () => {
     const commands = { ours: fake("ours", {}), torch: fake("torch", { first: 4 }) };
     const first = await alternate("first", commands, 2);
     expect(first.ours).toEqual({ times: [3, 3], peaks: [500, 500] });
     expect(first.torch).toEqual({ times: [4, 4], peaks: [500, 500] });
     expect(log().filter((line) => line.endsWith("start"))).toHaveLength(6);
     const load = await alternate("load", { ours: fake("ours", {}), torch: null }, 2);
-    expect(load).toEqual({ ours: { times: [5, 5], peaks: [500, 500], loads: [2, 2] }, torch: null });
+    expect(load).toEqual({ ours: { times: [2, 2], peaks: [500, 500] }, torch: null });
+    const both = await alternate("both", { ours: fake("ours", {}), torch: null }, 2);
+    expect(both).toEqual({ ours: { times: [5, 5], peaks: [500, 500] }, torch: null });
   });
 
   it("runs the sides with the system's default settings", async () => {
