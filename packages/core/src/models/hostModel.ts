@@ -26,6 +26,8 @@ export interface Trainable {
   forward(inputs: ModelInputs): ModelOutput;
   /** The task's loss, a scalar. `batch` holds the inputs and the targets. */
   loss(output: ModelOutput, batch: ModelInputs): tf.Tensor;
+  /** Looks at a batch whose numbers are on the host, before it is computed with. @throws PeftError DATA_INVALID */
+  checkInputs?(inputs: ModelArguments): void;
 }
 
 /** Names of modules, as ends of their paths. */

@@ -55,6 +55,7 @@ export class Accumulation {
       if (!(weight > 0 && Number.isFinite(weight))) {
         throw new PeftError("ARGUMENT_INVALID", `a batch cannot weigh ${weight}`, { place: "batchWeight" });
       }
+      this.model.checkInputs?.(inputs);
       const names = Object.keys(inputs).sort();
       const key = { seed: this.#seed(settings.seed, index), step: settings.step };
       const control = floatArray([weight, Number(index > 0), Number(index === count - 1)]);

@@ -39,7 +39,7 @@ const calls = new WeakMap<TrainableModel, Made[]>();
  * Evaluates a model on the first epoch of a source. The last batch runs at its own size: padded rows could not be kept
  * out of a loss that is one number a batch.
  *
- * @throws the signal's reason when it is aborted
+ * @throws the signal's reason when it is aborted; PeftError DATA_INVALID for a batch that the model cannot look up
  */
 export async function evaluate(
   model: TrainableModel,
@@ -55,6 +55,7 @@ export async function evaluate(
     for await (const batch of source.batches(0, { start: 0, signal })) {
       signal?.throwIfAborted();
       const { inputs, size } = batch;
+      model.checkInputs?.(inputs);
       const names = Object.keys(inputs).sort();
       const results = await evaluation(names)(...names.map((name) => inputs[name]!));
       const [base, ...added] = await Promise.all(results.map((tensor) => tensor.data()));

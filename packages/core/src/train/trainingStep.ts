@@ -41,13 +41,13 @@ export interface TrainingStep {
   readonly state: ReadonlyMap<string, Parameter>;
   /** The parameters' moving averages by the parameters' names, if they are kept. */
   readonly averages: ReadonlyMap<string, Parameter>;
-  /** One step over a batch: inputs and targets by name. */
+  /** One step over a batch: inputs and targets by name. @throws PeftError DATA_INVALID for what the model cannot look up */
   run(inputs: Readonly<Record<string, HostArray>>, settings: StepSettings): Promise<StepResult>;
   /**
    * One step over `count` batches, which are asked for one after another: equal to the step over all of them at once, with
    * each loss weighted as the batch says. One clip, one update, one count of the step.
    *
-   * @throws PeftError ARGUMENT_INVALID for a weight that is not above 0
+   * @throws PeftError ARGUMENT_INVALID for a weight that is not above 0; as `run`
    */
   runOver(
     batches: AsyncIterable<WeightedBatch> | Iterable<WeightedBatch>,
@@ -82,6 +82,7 @@ export function trainingStep(model: TrainableModel, options: TrainingStepOptions
     state: new Map(trained.flatMap(({ state }) => state.map((slot) => [slot.name, slot] as const))),
     averages: new Map(averaged.map(({ name, average }) => [name, average])),
     async run(inputs, settings) {
+      model.checkInputs?.(inputs);
       const { seed, step } = settings;
       const names = Object.keys(inputs).sort();
       const scalars = floatArray(scalarsOf(plan, options, settings));

@@ -5,22 +5,28 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   ASTForAudioClassification,
+  adamW,
   BartForConditionalGeneration,
   BartForSequenceClassification,
+  type BatchSource,
   BertForSequenceClassification,
   BertModel,
   CLIPModel,
   CLIPTextModel,
   CLIPVisionModel,
   embedText,
+  evaluate,
   generate,
+  getPeftModel,
   type HostArray,
   type HostModel,
+  LoraConfig,
   loadHost,
   loadTokenizer,
   RobertaForMaskedLM,
   SwinForImageClassification,
   T5ForConditionalGeneration,
+  trainingStep,
   useEngine,
   ViTForImageClassification,
 } from "../../src/index.js";
@@ -105,6 +111,25 @@ describe("ids that a model's tables do not have are an error, whether too large 
     await expect(text({ inputIds: ids(57, id, 58) })).rejects.toThrow(coded("DATA_INVALID"));
     const clip = await CLIPModel.fromPretrained(join(FIXTURES, "clip/joint"));
     await expect(clip({ inputIds: ids(57, id, 58) })).rejects.toThrow(coded("DATA_INVALID"));
+  });
+
+  it("in a training step, over one batch or several, and in an evaluation, as in a call", async () => {
+    const host = await BertForSequenceClassification.fromPretrained(join(FIXTURES, "bert/tiny-sequence"));
+    const model = getPeftModel(host, new LoraConfig({ r: 2 }));
+    const inputs = { inputIds: ids(2, 3000, 3), labels: { ...ids(1), shape: [1] } };
+    const settings = { learningRate: 1e-3, seed: 0, step: 0 };
+    const step = trainingStep(model, { optimizer: adamW() });
+    const batch = { inputs, size: 1, weight: 1 };
+    const source: BatchSource = {
+      batchesPerEpoch: 1,
+      async *batches() {
+        yield batch;
+      },
+    };
+    await expect(step.run(inputs, settings)).rejects.toThrow(coded("DATA_INVALID"));
+    await expect(step.runOver([batch], 1, settings)).rejects.toThrow(coded("DATA_INVALID"));
+    await expect(evaluate(model, source)).rejects.toThrow(coded("DATA_INVALID"));
+    model.dispose();
   });
 
   it("those of another model's tokenizer", async () => {
