@@ -4,6 +4,8 @@ import { note, runQuietly } from "./workspace.mjs";
 
 /** SwiftShader's manifest, for the Vulkan loader. */
 const MANIFEST = "/usr/lib/chromium/vk_swiftshader_icd.json";
+/** The loader, which chromium does not bring for others. */
+const LOADERS = ["x86_64", "aarch64"].map((processor) => `/usr/lib/${processor}-linux-gnu/libvulkan.so.1`);
 
 /**
  * Points this process, and what it starts, to a Vulkan driver: the one that VK_ICD_FILENAMES names already, or SwiftShader,
@@ -12,7 +14,7 @@ const MANIFEST = "/usr/lib/chromium/vk_swiftshader_icd.json";
  */
 export async function useSoftwareDevice() {
   if (process.env.VK_ICD_FILENAMES) return undefined;
-  if (!existsSync(MANIFEST)) {
+  if (!existsSync(MANIFEST) || !LOADERS.some(existsSync)) {
     const reason = await install();
     if (reason) return reason;
   }
