@@ -19,7 +19,7 @@ import { checkTensors } from "../models/mismatch.js";
 import { BottleneckConfig, STYLE_DEFAULTS } from "./bottleneck/config.js";
 import { getPeftModel } from "./getPeftModel.js";
 import type { PeftModel } from "./peftModel.js";
-import type { ResidualSide, ResidualStyle } from "./residuals.js";
+import { type ResidualSide, type ResidualStyle, usualSides } from "./residuals.js";
 
 const CONFIG_FILE = "adapter_config.json";
 const WEIGHTS_FILE = "adapter.safetensors";
@@ -88,7 +88,7 @@ export async function writeAdapterHub(model: PeftModel, adapterName: string, dir
     const data = (await parameter.read()) as Float32Array;
     for (const name of names) tensors.set(name, { dtype: "float32", shape: parameter.shape, data });
   }
-  const sides = config.sides ?? (style === "houlsby" ? ["attention", "ffn"] : ["ffn"]);
+  const sides = config.sides ?? usualSides(style);
   const bn = {
     adapter_residual_before_ln: false,
     architecture: null,

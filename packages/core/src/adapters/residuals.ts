@@ -42,6 +42,11 @@ const SUMS: Readonly<Record<ResidualSide, string>> = {
 /** The only branch with a place of its own. */
 const BRANCHES: Readonly<Partial<Record<ResidualSide, string>>> = { ffn: "ffn_branch" };
 
+/** The sums that have an adapter where nothing is said. */
+export function usualSides(style: ResidualStyle): readonly ResidualSide[] {
+  return style === "houlsby" ? ["attention", "ffn"] : ["ffn"];
+}
+
 export interface ResidualChoice {
   /** Which sums have an adapter. @defaultValue for houlsby those of attention and feed-forward layers, else the latter's */
   readonly sides?: readonly ResidualSide[];
@@ -59,7 +64,7 @@ export function attachToResiduals<A extends Layer>(
   host: HostModel,
   style: ResidualStyle,
   make: (place: ResidualPlace) => A,
-  { sides = style === "houlsby" ? ["attention", "ffn"] : ["ffn"], leaveOut = [] }: ResidualChoice = {},
+  { sides = usualSides(style), leaveOut = [] }: ResidualChoice = {},
 ): { place: ResidualPlace; adapter: A; part: Part }[] {
   const isNamed = sides.length > 1 || sides[0] !== "ffn";
   const [Kind, children] = style === "swin" ? [Branch, BRANCHES] : [Residual, SUMS];
