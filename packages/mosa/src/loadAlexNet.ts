@@ -1,6 +1,6 @@
 // Trained weights for a side network, from a file with torchvision's names.
 
-import { openSafetensors, PeftError, type PeftModel, toFloat32 } from "@peft/core";
+import { checkTensors, openSafetensors, PeftError, type PeftModel, toFloat32 } from "@peft/core";
 import { SIDE_PATH } from "./sideNetwork.js";
 
 /**
@@ -31,19 +31,9 @@ export async function loadAlexNet(
   }
   const source = await openSafetensors(file);
   try {
-    const missing = [...wanted.keys()].filter((name) => !source.tensors.has(name));
-    const misshapen = [...wanted].flatMap(([name, { shape }]) => {
-      const found = source.tensors.get(name)?.shape;
-      return found && found.join() !== shape.join() ? [{ name, expected: shape, found }] : [];
-    });
-    if (missing.length + misshapen.length > 0) {
-      const names = [...missing, ...misshapen.map(({ name }) => name)];
-      throw new PeftError("KEY_MISMATCH", `the file has no AlexNet of torchvision's: ${names.join(", ")}`, {
-        place: file,
-        hint: "its names are features.0.weight and so on, its shapes those of torchvision.models.alexnet",
-        details: { missing, unexpected: [], misshapen },
-      });
-    }
+    const expected = [...wanted].map(([name, { shape, dtype }]) => [name, { shape, dtype, source: name }] as const);
+    const hint = "its names are features.0.weight and so on, its shapes those of torchvision.models.alexnet";
+    checkTensors(source, new Map(expected), [], file, hint);
     for (const [name, parameter] of wanted) parameter.adopt(toFloat32(await source.read(name)));
   } finally {
     await source.close();
