@@ -4,7 +4,6 @@ A step is forward, backward, clipping of the global norm to 1 and AdamW, in floa
 attention). Importing is in none of the times.
 """
 
-import argparse
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -18,7 +17,7 @@ from transformers.utils import logging
 
 from hosts import Step
 from parts import PARTS
-from serving import serve
+from serving import row_arguments, serve
 
 logging.set_verbosity_error()
 logging.disable_progress_bar()
@@ -151,21 +150,6 @@ def make(row: str, checkpoint: str | None):
     return Loading(checkpoint, method == "load-read") if method.startswith("load") else Training(size, method, batch)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("row", choices=[*ROWS, *PARTS, *TEXT_HOSTS])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--checkpoint", help="the folder that the loading rows read (made by make_checkpoint.py)")
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    loads = args.row.startswith("vit-b-load")
-    if loads and not args.checkpoint:
-        parser.error(f"{args.row} needs --checkpoint DIR")
-
-    torch.manual_seed(args.seed)
-    serve(lambda: make(args.row, args.checkpoint))
-
-
 if __name__ == "__main__":
-    main()
+    args = row_arguments(__doc__, [*ROWS, *PARTS, *TEXT_HOSTS], reads=lambda row: row.startswith("vit-b-load"))
+    serve(lambda: make(args.row, args.checkpoint))

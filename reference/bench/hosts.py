@@ -5,7 +5,6 @@ PEFT's LoRA of rank 8 on queries and values) or `t5-generate-BEAMS` (64 tokens).
 models' default rates draw numbers on one side as on the other, and are not what is compared.
 """
 
-import argparse
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -26,7 +25,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from serving import serve
+from serving import row_arguments, serve
 
 logging.set_verbosity_error()
 logging.disable_progress_bar()
@@ -132,16 +131,6 @@ def make(row: str):
     return Forward(name) if what == "forward" else Step(name)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("row", choices=ROWS)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    serve(lambda: make(args.row))
-
-
 if __name__ == "__main__":
-    main()
+    row = row_arguments(__doc__, ROWS).row
+    serve(lambda: make(row))

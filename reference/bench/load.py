@@ -4,7 +4,6 @@ Importing is in none of the times. `from_pretrained` maps the file into memory a
 bytes. The weights become float32 whatever the file holds: without `dtype` transformers keeps a file's half precision.
 """
 
-import argparse
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -13,7 +12,7 @@ import torch
 from transformers import RobertaForMaskedLM, T5ForConditionalGeneration
 from transformers.utils import logging
 
-from serving import serve
+from serving import row_arguments, serve
 
 logging.set_verbosity_error()
 logging.disable_progress_bar()
@@ -34,10 +33,5 @@ class Loaded:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("row", choices=ROWS)
-    parser.add_argument("--checkpoint", required=True)
-    parser.add_argument("--threads", type=int, default=2)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    args = row_arguments(__doc__, ROWS, reads=lambda row: True)
     serve(lambda: Loaded(args.row, args.checkpoint))

@@ -6,7 +6,6 @@ cross-entropy. Written from mosa.md §2-3 and §6.1. Before anything is timed, t
 ones from fixtures/mosa and must give their losses (`check`).
 """
 
-import argparse
 import json
 import os
 import random
@@ -21,7 +20,7 @@ from safetensors.torch import load_file
 from transformers import ViTConfig, ViTForImageClassification
 from transformers.utils import logging
 
-from serving import serve
+from serving import row_arguments, serve
 
 logging.set_verbosity_error()
 logging.disable_progress_bar()
@@ -185,17 +184,6 @@ def make(row: str) -> Training:
     return Training(model, pixels, labels, activation=activation, dropout=DROPOUT, **sizes)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("row", choices=ROWS)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    random.seed(args.seed)
-    serve(lambda: make(args.row))
-
-
 if __name__ == "__main__":
-    main()
+    row = row_arguments(__doc__, ROWS).row
+    serve(lambda: make(row))

@@ -4,10 +4,30 @@ After building and running the first step it prints `{"ready": true, "load_s", "
 stdin runs one step and prints `{"time_s"}`; `quit`, or the end of stdin, prints `{"peak_mb"}` (VmHWM in MB of 10^6 bytes) and ends.
 """
 
+import argparse
 import json
+import random
 import re
 import sys
 import time
+
+import torch
+
+
+def row_arguments(description: str, rows, reads=lambda row: False) -> argparse.Namespace:
+    """The row and its options, with threads and seeds set. `reads` says which rows need the folder of a checkpoint."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("row", choices=rows)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checkpoint", help="the folder that rows read which load a model")
+    args = parser.parse_args()
+    if reads(args.row) and not args.checkpoint:
+        parser.error(f"{args.row} needs --checkpoint DIR")
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    random.seed(args.seed)
+    return args
 
 
 def serve(make) -> None:
