@@ -5,16 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type HostModel,
-  type HostTensor,
   parseRobertaConfig,
   parseT5Config,
   parseViTConfig,
   RobertaForMaskedLM,
   T5ForConditionalGeneration,
-  toFloat16,
   ViTForImageClassification,
-  writeCheckpoint,
-  writeJson,
 } from "@peft/core";
 
 type ModelName = "vit-b" | "t5-base" | "roberta-base";
@@ -46,8 +42,7 @@ export class RandomCheckpoints {
     const folder = await mkdtemp(join(tmpdir(), "peft-bench-"));
     this.#folders.set(name, folder);
     const model = MODELS[name.replace(/-half$/, "") as ModelName]();
-    if (name.endsWith("-half")) await saveInHalf(model, folder);
-    else await model.savePretrained(folder);
+    await model.savePretrained(folder, { dtype: name.endsWith("-half") ? "float16" : "float32" });
     model.dispose();
     return folder;
   }
@@ -55,17 +50,4 @@ export class RandomCheckpoints {
   removeNow(): void {
     for (const folder of this.#folders.values()) rmSync(folder, { recursive: true, force: true });
   }
-}
-
-async function saveInHalf(model: HostModel, folder: string): Promise<void> {
-  const tensors = new Map<string, HostTensor>();
-  for (const [name, parameter] of model.parameters()) {
-    tensors.set(name, {
-      dtype: "float16",
-      shape: parameter.shape,
-      data: toFloat16((await parameter.read()) as Float32Array),
-    });
-  }
-  await writeCheckpoint(folder, tensors);
-  await writeJson(join(folder, "config.json"), model.configJSON());
 }

@@ -14,19 +14,15 @@ import {
   type ImageDataset,
   makeFolder,
   noDecay,
-  PeftError,
   parseViTConfig,
   randomCrop,
   randomHorizontalFlip,
   resizeTo,
-  serializeViTConfig,
   subset,
   type TrainableModel,
   Trainer,
   type Transform,
-  toFloat16,
   ViTForImageClassification,
-  writeCheckpoint,
   writeJson,
 } from "@peft/core";
 import { resumeCommand } from "../command.js";
@@ -150,19 +146,7 @@ function erase(side: number): Transform {
 
 /** Writes the model as transformers reads it, in half precision. */
 async function saveHalf(model: ViTForImageClassification, folder: string): Promise<string> {
-  const tensors = new Map();
-  for (const [name, parameter] of model.parameters()) {
-    const data = await parameter.read();
-    if (!(data instanceof Float32Array)) throw new PeftError("CHECKPOINT_INVALID", "expected float32", { place: name });
-    tensors.set(name, {
-      dtype: "float16",
-      shape: parameter.shape,
-      data: toFloat16(data),
-    });
-  }
-  await makeFolder(folder);
-  await writeCheckpoint(folder, tensors);
-  await writeJson(join(folder, "config.json"), { ...serializeViTConfig(model.config), torch_dtype: "float16" });
+  await model.savePretrained(folder, { dtype: "float16" });
   const { mean, std } = HALF_NORMALIZATION;
   const side = HOST_CONFIG.image_size;
   await writeJson(join(folder, "preprocessor_config.json"), {

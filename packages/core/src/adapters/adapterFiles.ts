@@ -5,6 +5,8 @@ import type { Parameter } from "../engine/index.js";
 import { PeftError } from "../errors.js";
 import { isThere } from "../files/folder.js";
 import {
+  castFloat32,
+  type FloatType,
   type HostTensor,
   openCheckpoint,
   readJson,
@@ -35,15 +37,16 @@ const REPEATED = ".base_layer.weight";
 /** Writes an adapter into a folder: all of its files, or none. */
 export async function writeAdapter(
   directory: string,
-  { host, config, attachment, naming }: { host: HostModel; config: PeftConfig; attachment: Attachment; naming: Naming },
+  adapter: { host: HostModel; config: PeftConfig; attachment: Attachment; naming: Naming; dtype: FloatType },
 ): Promise<void> {
+  const { host, config, attachment, naming, dtype } = adapter;
   const tensors = new Map<string, HostTensor>();
   for (const [key, parameter] of attachment.parameters) {
     if (attachment.folded && attachment.beside?.has(key)) continue;
     const inFile = keyInFile(attachment, key, host.names.to(naming, key));
-    tensors.set(inFile, await toFile(parameter, attachment.bytes?.has(key) ?? false));
+    tensors.set(inFile, castFloat32(await toFile(parameter, attachment.bytes?.has(key) ?? false), dtype));
   }
-  for (const [key, tensor] of (await attachment.folded?.()) ?? []) tensors.set(key, tensor);
+  for (const [key, tensor] of (await attachment.folded?.()) ?? []) tensors.set(key, castFloat32(tensor, dtype));
   const json = describe(host, config, attachment, naming);
   const hasCard = await isThere(join(directory, CARD_FILE));
   await writeTogether(directory, CONFIG_FILE, async (folder) => {

@@ -13,6 +13,7 @@ import {
   type ModelOutput,
   type NameTable,
   type Naming,
+  type SaveOptions,
 } from "../models/index.js";
 import { openAdapter, readAdapter, writeAdapter } from "./adapterFiles.js";
 import type { CombinationOptions } from "./combination.js";
@@ -39,7 +40,7 @@ export interface LoadAdapterOptions {
   readonly isTrainable?: boolean;
 }
 
-export interface SavePretrainedOptions {
+export interface SavePretrainedOptions extends SaveOptions {
   /** Which generation of transformers is to read the file. @defaultValue "hf5" */
   readonly naming?: Naming;
   /** @defaultValue all */
@@ -456,11 +457,11 @@ export class PeftModel extends HostModel {
    * @throws PeftError ADAPTER_UNKNOWN, FILE_UNWRITABLE
    */
   override async savePretrained(directory: string, options: SavePretrainedOptions = {}): Promise<void> {
-    const { naming = "hf5", selectedAdapters = [...this.#adapters.keys()] } = options;
+    const { naming = "hf5", dtype = "float32", selectedAdapters = [...this.#adapters.keys()] } = options;
     const selected = selectedAdapters.map((name) => [name, this.#adapter(name)] as const);
     for (const [name, { config, attachment }] of selected) {
       const folder = name === DEFAULT_ADAPTER ? directory : join(directory, name);
-      await writeAdapter(folder, { host: this.#host, config, attachment, naming });
+      await writeAdapter(folder, { host: this.#host, config, attachment, naming, dtype });
     }
   }
 

@@ -25,6 +25,14 @@ export function toFloat32(tensor: HostTensor): Float32Array {
 }
 
 export type HalfType = "float16" | "bfloat16";
+/** What a file may keep the numbers of a model in. */
+export type FloatType = "float32" | HalfType;
+
+/** A float32 tensor as another type of float; any other tensor as it is. */
+export function castFloat32(tensor: HostTensor, dtype: FloatType): HostTensor {
+  if (tensor.dtype !== "float32" || dtype === "float32") return tensor;
+  return { dtype, shape: tensor.shape, data: dtype === "float16" ? toFloat16(tensor.data) : toBFloat16(tensor.data) };
+}
 
 export function isHalf(dtype: DType): dtype is HalfType {
   return dtype === "float16" || dtype === "bfloat16";

@@ -2,7 +2,7 @@
 
 export { writeFileAtomic } from "./atomic.js";
 export { openCheckpoint, type WriteCheckpointOptions, writeCheckpoint } from "./checkpoint.js";
-export { toBFloat16, toFloat16, toFloat32 } from "./floatCasts.js";
+export { castFloat32, type FloatType, toBFloat16, toFloat16, toFloat32 } from "./floatCasts.js";
 export {
   type DType as HostDType,
   elementBytes,

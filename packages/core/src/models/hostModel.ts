@@ -4,7 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { type ByName, compileByName } from "../engine/compileByName.js";
 import type { Argument, Parameter } from "../engine/index.js";
 import { Module, namedParameters } from "../nn/index.js";
-import { saveModel } from "./loading.js";
+import { type SaveOptions, saveModel } from "./loading.js";
 import { type NameTable, SAME_NAMES } from "./names.js";
 
 /** Tensors by the names that the model's `forward` documents. */
@@ -95,8 +95,8 @@ export abstract class HostModel extends Module implements Trainable {
    *
    * @throws PeftError FILE_UNWRITABLE
    */
-  savePretrained(directory: string): Promise<void> {
-    return saveModel(directory, this, this.configJSON());
+  savePretrained(directory: string, options: SaveOptions = {}): Promise<void> {
+    return saveModel(directory, this, this.configJSON(), options);
   }
 
   /** Every parameter by its name in the checkpoint file. */

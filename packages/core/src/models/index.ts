@@ -14,6 +14,7 @@ export {
   type Trainable,
 } from "./hostModel.js";
 export { loadHost } from "./loadHost.js";
+export type { SaveOptions } from "./loading.js";
 export { checkTensors, type ExpectedTensor } from "./mismatch.js";
 export { type NameTable, type Naming, nameTable, SAME_NAMES } from "./names.js";
 export * from "./roberta/index.js";

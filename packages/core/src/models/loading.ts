@@ -3,6 +3,8 @@
 
 import { join } from "node:path";
 import {
+  castFloat32,
+  type FloatType,
   type HostTensor,
   openCheckpoint,
   readJson,
@@ -103,18 +105,30 @@ export function loadParameters(
   }
 }
 
+export interface SaveOptions {
+  /** What the file keeps the numbers in: half precision is half the file, rounded to nearest even. @defaultValue "float32" */
+  readonly dtype?: FloatType;
+}
+
 /**
  * Writes `config.json` and `model.safetensors`, both or neither.
  *
  * @throws PeftError FILE_UNWRITABLE
  */
-export async function saveModel(directory: string, model: Module, config: Record<string, unknown>): Promise<void> {
+export async function saveModel(
+  directory: string,
+  model: Module,
+  config: Record<string, unknown>,
+  { dtype = "float32" }: SaveOptions = {},
+): Promise<void> {
   const tensors = new Map<string, HostTensor>();
   for (const [name, parameter] of namedParameters(model)) {
-    tensors.set(name, { dtype: "float32", shape: parameter.shape, data: (await parameter.read()) as Float32Array });
+    const data = (await parameter.read()) as Float32Array;
+    tensors.set(name, castFloat32({ dtype: "float32", shape: parameter.shape, data }, dtype));
   }
   await writeTogether(directory, "config.json", async (folder) => {
     await writeCheckpoint(folder, tensors);
-    await writeJson(join(folder, "config.json"), config);
+    // The older of the two names that transformers reads; without one it takes the file's own type.
+    await writeJson(join(folder, "config.json"), dtype === "float32" ? config : { ...config, torch_dtype: dtype });
   });
 }

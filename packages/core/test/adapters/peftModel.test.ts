@@ -20,6 +20,8 @@ import {
   readSafetensors,
   registerMethod,
   type TrainableModel,
+  toBFloat16,
+  toFloat32,
   useEngine,
   ViTForImageClassification,
 } from "../../src/index.js";
@@ -240,6 +242,22 @@ describe("files of adapters", () => {
     );
     const loaded = await PeftModel.fromPretrained(await host(), place);
     expect(await logits(loaded)).toEqual(await logits(model));
+  });
+
+  it("are written in half precision where that is asked for, and load as what they were rounded to", async () => {
+    const model = getPeftModel(await host(), new LoraConfig({ r: 2 }));
+    const [whole, half] = [folder(), folder()];
+    await model.savePretrained(whole);
+    await model.savePretrained(half, { dtype: "bfloat16" });
+    const written = await readSafetensors(join(half, "adapter_model.safetensors"));
+    for (const [name, { shape, data }] of await readSafetensors(join(whole, "adapter_model.safetensors"))) {
+      expect(written.get(name), name).toEqual({ dtype: "bfloat16", shape, data: toBFloat16(data as Float32Array) });
+    }
+    const loaded = await PeftModel.fromPretrained(await host(), half, { isTrainable: true });
+    for (const [name, parameter] of loaded.trainableParameters()) {
+      const key = `base_model.model.${(await host()).names.to("hf5", name)}`;
+      expect(await parameter.read(), name).toEqual(toFloat32(written.get(key)!));
+    }
   });
 
   it("of bottleneck adapters have the block's path", async () => {

@@ -120,6 +120,21 @@ describe("a vision transformer's folder", () => {
     for (const [key, value] of Object.entries(written)) expect(value, key).toEqual(original[key]);
     expect(await logits(await load(folder))).toEqual(await logits(model));
   });
+
+  it("is written in half precision where that is asked for: each number to nearest even, and the config says so", async () => {
+    for (const [dtype, cast] of [
+      ["float16", toFloat16],
+      ["bfloat16", toBFloat16],
+    ] as const) {
+      const folder = mkdtempSync(join(tmpdir(), "peft-"));
+      await (await load(TINY)).savePretrained(folder, { dtype });
+      expect(JSON.parse(await readFile(join(folder, "config.json"), "utf8"))).toMatchObject({ torch_dtype: dtype });
+      const written = await readSafetensors(join(folder, "model.safetensors"));
+      for (const [name, { shape, data }] of await readSafetensors(join(TINY, "model.safetensors"))) {
+        expect(written.get(name), name).toEqual({ dtype, shape, data: cast(data as Float32Array) });
+      }
+    }
+  });
 });
 
 describe("what is not a model's folder", () => {

@@ -6,7 +6,7 @@ import { Parameter } from "../../engine/index.js";
 import { PeftError } from "../../errors.js";
 import { Conv2d, Dropout, type Initializer, Layer, LayerNorm, Module, nameModules, normal } from "../../nn/index.js";
 import type { ModelInputs } from "../hostModel.js";
-import { saveModel } from "../loading.js";
+import { type SaveOptions, saveModel } from "../loading.js";
 import { TokenPlace } from "../tokenPlace.js";
 import { ViTLayer } from "../vit/model.js";
 import { type ASTLoadingOptions, loadAST } from "./checkpoint.js";
@@ -99,8 +99,8 @@ export class ASTModel extends Module {
   }
 
   /** Writes `config.json` and `model.safetensors`. @throws PeftError FILE_UNWRITABLE */
-  savePretrained(directory: string): Promise<void> {
-    return saveModel(directory, this, serializeASTConfig(this.config, "ASTModel"));
+  savePretrained(directory: string, options: SaveOptions = {}): Promise<void> {
+    return saveModel(directory, this, serializeASTConfig(this.config, "ASTModel"), options);
   }
 
   override forward(spectrograms: tf.Tensor): ASTOutput {

@@ -5,7 +5,7 @@ import { Parameter, structureChanged } from "../../engine/index.js";
 import { Module, nameModules, normal } from "../../nn/index.js";
 import { linear } from "../../ops/index.js";
 import type { Ia3Targets, ModelInputs, ModelOutput } from "../hostModel.js";
-import { loadParameters, openModel, saveModel } from "../loading.js";
+import { loadParameters, openModel, type SaveOptions, saveModel } from "../loading.js";
 import {
   type GenerationConfig,
   type ResizeOptions,
@@ -120,8 +120,8 @@ export class BartForConditionalGeneration extends Seq2SeqModel {
    *
    * @throws PeftError FILE_UNWRITABLE
    */
-  override async savePretrained(directory: string): Promise<void> {
-    await saveModel(directory, new Stored(this.model, this.#finalLogitsBias), this.configJSON());
+  override async savePretrained(directory: string, options: SaveOptions = {}): Promise<void> {
+    await saveModel(directory, new Stored(this.model, this.#finalLogitsBias), this.configJSON(), options);
     await writeGenerationConfig(directory, this.#generationConfig);
   }
 

@@ -7,7 +7,7 @@ import { type Initializer, type Layer, Linear, Module } from "../../nn/index.js"
 import { paddingMask } from "../../ops/index.js";
 import type { ModelArguments, ModelInputs } from "../hostModel.js";
 import { checkIds } from "../ids.js";
-import { saveModel } from "../loading.js";
+import { type SaveOptions, saveModel } from "../loading.js";
 import { lastTokens } from "../tokenPlace.js";
 import { serializeTextConfig, type TextConfig } from "./config.js";
 import { TextEmbeddings } from "./embeddings.js";
@@ -45,8 +45,8 @@ export abstract class TextModel extends Module {
   abstract get architecture(): string;
 
   /** Writes `config.json` and `model.safetensors`. @throws PeftError FILE_UNWRITABLE */
-  savePretrained(directory: string): Promise<void> {
-    return saveModel(directory, this, serializeTextConfig(this.config, this.architecture));
+  savePretrained(directory: string, options: SaveOptions = {}): Promise<void> {
+    return saveModel(directory, this, serializeTextConfig(this.config, this.architecture), options);
   }
 
   /** Looks at ids whose numbers are on the host. @throws PeftError DATA_INVALID */

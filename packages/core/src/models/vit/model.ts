@@ -18,7 +18,7 @@ import {
 } from "../../nn/index.js";
 import { attention } from "../../ops/index.js";
 import type { ModelInputs } from "../hostModel.js";
-import { loadParameters, openModel, saveModel } from "../loading.js";
+import { loadParameters, openModel, type SaveOptions, saveModel } from "../loading.js";
 import { resizePositions } from "../positions.js";
 import { type PrefixPlaces, prefixPlaces, TokenPlace } from "../tokenPlace.js";
 import { hasPart, readViTConfig, type ViTLoadingOptions, viTNames } from "./checkpoint.js";
@@ -210,8 +210,8 @@ export class ViTModel extends Module {
   }
 
   /** Writes `config.json` and `model.safetensors`. @throws PeftError FILE_UNWRITABLE */
-  savePretrained(directory: string): Promise<void> {
-    return saveModel(directory, this, { ...serializeViTConfig(this.config), architectures: ["ViTModel"] });
+  savePretrained(directory: string, options: SaveOptions = {}): Promise<void> {
+    return saveModel(directory, this, { ...serializeViTConfig(this.config), architectures: ["ViTModel"] }, options);
   }
 
   override forward(pixels: tf.Tensor): ViTOutput {
