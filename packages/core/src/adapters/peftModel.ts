@@ -100,6 +100,10 @@ export class PeftModel extends HostModel {
     return this.#host.nameOrPath;
   }
 
+  override set nameOrPath(origin: string) {
+    this.#host.nameOrPath = origin;
+  }
+
   /** The names of the adapters that are at work, in the order in which they were attached. */
   get activeAdapters(): readonly string[] {
     return this.#active;

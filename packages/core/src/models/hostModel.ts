@@ -73,9 +73,13 @@ export abstract class HostModel extends Module implements Trainable {
     return undefined;
   }
 
-  /** Where the model came from, as given to `fromPretrained`. */
+  /** Where the model came from, as given to `fromPretrained`. Adapters' files name it; a hub's name may be put in its place. */
   get nameOrPath(): string | undefined {
-    return undefined;
+    return origins.get(this);
+  }
+
+  set nameOrPath(origin: string) {
+    origins.set(this, origin);
   }
 
   /** Looks at inputs whose numbers are on the host, before a call computes with them. @throws PeftError DATA_INVALID */
@@ -114,6 +118,8 @@ export abstract class HostModel extends Module implements Trainable {
   }
 }
 
+// A field of this class would be one of the object that the constructor leaves behind.
+const origins = new WeakMap<HostModel, string>();
 const calls = new WeakMap<Trainable, ByName<{ logits: tf.Tensor }>>();
 
 /** Runs a model's forward pass on the engine. */

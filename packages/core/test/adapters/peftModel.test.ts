@@ -211,6 +211,8 @@ describe("files of adapters", () => {
     const model = getPeftModel(await host(), config);
     model.addAdapter("other", new LoraConfig({ targetModules: "all-linear", layersPattern: null }));
     const place = folder();
+    expect(model.nameOrPath).toBe(TINY);
+    model.nameOrPath = "google/vit";
     await model.savePretrained(place);
     expect((await readdir(place)).sort()).toEqual([
       "README.md",
@@ -226,11 +228,12 @@ describe("files of adapters", () => {
       rank_pattern: { "vit\\.layers\\.0\\.attention\\.q_proj": 2, "vit\\.layers\\.1\\.attention\\.q_proj": 2 },
       exclude_modules: null,
       modules_to_save: ["classifier"],
-      base_model_name_or_path: TINY,
+      base_model_name_or_path: "google/vit",
       inference_mode: true,
     });
     expect(Object.keys(json)).toEqual([...Object.keys(json)].sort());
     const other = JSON.parse(await readFile(join(place, "other", "adapter_config.json"), "utf8"));
+    expect(other.base_model_name_or_path).toBe("google/vit");
     expect(other.target_modules).toEqual(["fc1", "fc2", "k_proj", "o_proj", "q_proj", "v_proj"]);
 
     await model.savePretrained(place, { naming: "hf4", selectedAdapters: ["default"] });

@@ -45,7 +45,6 @@ class ASTMLPHead extends Layer {
 export class ASTForAudioClassification extends HostModel {
   readonly audio_spectrogram_transformer: ASTModel;
   readonly classifier: Layer;
-  #nameOrPath?: string;
 
   /** A model with new weights. @param options.seed of the weights, @defaultValue 0 */
   constructor(
@@ -69,16 +68,12 @@ export class ASTForAudioClassification extends HostModel {
       const config = { ...found, labels, ...(problemType && { problemType }) };
       return { model: new ASTForAudioClassification(config, options), keepsHead };
     });
-    model.#nameOrPath = directory;
+    model.nameOrPath = directory;
     return model;
   }
 
   override configJSON(): Record<string, unknown> {
     return serializeASTConfig(this.config, "ASTForAudioClassification");
-  }
-
-  override get nameOrPath(): string | undefined {
-    return this.#nameOrPath;
   }
 
   override get headPath(): string {

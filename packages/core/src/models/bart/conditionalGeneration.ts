@@ -42,7 +42,6 @@ export class BartForConditionalGeneration extends Seq2SeqModel {
   #finalLogitsBias: Parameter;
   #config: BartConfig;
   #generationConfig: GenerationConfig;
-  #nameOrPath?: string;
 
   /** A model with new weights. @param options.seed of the weights, @defaultValue 0 */
   constructor(config: BartConfig, options: { seed?: number; generationConfig?: GenerationConfig } = {}) {
@@ -76,7 +75,7 @@ export class BartForConditionalGeneration extends Seq2SeqModel {
       const loaded = new BartForConditionalGeneration(config, { generationConfig });
       const except = opened.weights.tensors.has(LOGITS_BIAS) ? [] : [LOGITS_BIAS];
       loadParameters(new Stored(loaded.model, loaded.#finalLogitsBias), opened, bartNames(opened), { except });
-      loaded.#nameOrPath = directory;
+      loaded.nameOrPath = directory;
       return loaded;
     } finally {
       await opened.weights.close();
@@ -97,10 +96,6 @@ export class BartForConditionalGeneration extends Seq2SeqModel {
 
   override get maxPositions(): number {
     return this.#config.maxPositionEmbeddings - this.model.virtualTokens;
-  }
-
-  override get nameOrPath(): string | undefined {
-    return this.#nameOrPath;
   }
 
   override get defaultTargets(): readonly string[] {

@@ -51,7 +51,6 @@ export class BartForSequenceClassification extends HostModel {
   readonly config: BartConfig;
   readonly model: BartModel;
   readonly classification_head: Layer;
-  #nameOrPath?: string;
 
   /** A model with new weights. @param options.seed of the weights, @defaultValue 0 */
   constructor(config: BartConfig, options: { seed?: number } = {}) {
@@ -85,7 +84,7 @@ export class BartForSequenceClassification extends HostModel {
       const left = [LOGITS_BIAS, ...(keepsHead ? [] : [`${HEAD}.`])];
       const except = keepsHead ? [] : [`${HEAD}.`];
       loadParameters(loaded, opened, bartNames(opened, left), { hint, except });
-      loaded.#nameOrPath = directory;
+      loaded.nameOrPath = directory;
       return loaded;
     } finally {
       await opened.weights.close();
@@ -99,10 +98,6 @@ export class BartForSequenceClassification extends HostModel {
   override checkInputs(inputs: ModelArguments): void {
     const { vocabSize } = this.config;
     checkIds(inputs, { inputIds: vocabSize, decoderInputIds: vocabSize });
-  }
-
-  override get nameOrPath(): string | undefined {
-    return this.#nameOrPath;
   }
 
   override get headPath(): string {

@@ -33,12 +33,6 @@ export interface CLIPVisionLoadingOptions {
 
 /** One encoder. Adapters can be trained in it; the loss is that of what its numbers are used for. */
 abstract class CLIPEncoder extends HostModel {
-  #nameOrPath?: string;
-
-  override get nameOrPath(): string | undefined {
-    return this.#nameOrPath;
-  }
-
   override get defaultTargets(): readonly string[] {
     return ["q_proj", "v_proj"];
   }
@@ -58,7 +52,7 @@ abstract class CLIPEncoder extends HostModel {
     try {
       const model = make(opened, opened.weights.tensors.get(projection)?.shape[0]);
       loadParameters(model, opened, namesOf(prefix, projection));
-      model.#nameOrPath = directory;
+      model.nameOrPath = directory;
       return model;
     } finally {
       await opened.weights.close();

@@ -25,7 +25,6 @@ export class CLIPModel extends HostModel {
   readonly visual_projection: Layer;
   /** The logarithm of the similarities' factor, a scalar. */
   readonly logit_scale: Parameter;
-  #nameOrPath?: string;
 
   /** A model with new weights. @param options.seed of the weights, @defaultValue 0 */
   constructor(
@@ -57,7 +56,7 @@ export class CLIPModel extends HostModel {
       const vision = { ...found.vision, positionResize: options.positionResize };
       const model = new CLIPModel({ ...found, vision });
       loadParameters(model, opened, (name) => [name]);
-      model.#nameOrPath = directory;
+      model.nameOrPath = directory;
       return model;
     } finally {
       await opened.weights.close();
@@ -66,10 +65,6 @@ export class CLIPModel extends HostModel {
 
   override configJSON(): Record<string, unknown> {
     return serializeCLIPConfig(this.config);
-  }
-
-  override get nameOrPath(): string | undefined {
-    return this.#nameOrPath;
   }
 
   override get defaultTargets(): readonly string[] {

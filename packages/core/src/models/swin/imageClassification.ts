@@ -35,7 +35,6 @@ export class SwinForImageClassification extends HostModel {
   readonly config: SwinConfig;
   readonly swin: SwinModel;
   readonly classifier: Layer;
-  #nameOrPath?: string;
 
   /** A model with new weights. @param options.seed of the weights, @defaultValue 0 */
   constructor(config: SwinConfig, { seed = 0 }: { seed?: number } = {}) {
@@ -71,7 +70,7 @@ export class SwinForImageClassification extends HostModel {
       const hint = hasHead ? undefined : "the file has no head: give labels to start with a new one";
       const except = keepsHead ? [] : ["classifier."];
       loadParameters(model, opened, namesIn(opened, keepsHead), { hint, except });
-      model.#nameOrPath = directory;
+      model.nameOrPath = directory;
       return model;
     } finally {
       await opened.weights.close();
@@ -80,10 +79,6 @@ export class SwinForImageClassification extends HostModel {
 
   override configJSON(): Record<string, unknown> {
     return serializeSwinConfig(this.config);
-  }
-
-  override get nameOrPath(): string | undefined {
-    return this.#nameOrPath;
   }
 
   override get headPath(): string {

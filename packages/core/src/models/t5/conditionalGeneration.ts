@@ -46,7 +46,6 @@ export class T5ForConditionalGeneration extends Seq2SeqModel {
   readonly lm_head?: T5Head;
   #config: T5Config;
   #generationConfig: GenerationConfig;
-  #nameOrPath?: string;
 
   /** A model with new weights. @param options.seed of the weights, @defaultValue 0 */
   constructor(config: T5Config, options: { seed?: number; generationConfig?: GenerationConfig } = {}) {
@@ -76,7 +75,7 @@ export class T5ForConditionalGeneration extends Seq2SeqModel {
       const generationConfig = await readGenerationConfig(opened.folder, opened.config);
       const model = new T5ForConditionalGeneration(config, { generationConfig });
       loadParameters(model, opened, t5Names(opened, config));
-      model.#nameOrPath = directory;
+      model.nameOrPath = directory;
       return model;
     } finally {
       await opened.weights.close();
@@ -93,10 +92,6 @@ export class T5ForConditionalGeneration extends Seq2SeqModel {
 
   override get tokens(): Seq2SeqTokens {
     return this.#config;
-  }
-
-  override get nameOrPath(): string | undefined {
-    return this.#nameOrPath;
   }
 
   override get defaultTargets(): readonly string[] {

@@ -44,8 +44,6 @@ interface Loaded<M> {
 
 /** A BERT or RoBERTa with a head. */
 export abstract class TextHost extends HostModel {
-  #nameOrPath?: string;
-
   constructor(readonly config: TextConfig) {
     super();
   }
@@ -73,10 +71,6 @@ export abstract class TextHost extends HostModel {
 
   override configJSON(): Record<string, unknown> {
     return serializeTextConfig(this.config, architectureOf(this.config.modelType, this.head.task));
-  }
-
-  override get nameOrPath(): string | undefined {
-    return this.#nameOrPath;
   }
 
   override get defaultTargets(): readonly string[] {
@@ -111,7 +105,7 @@ export abstract class TextHost extends HostModel {
       if (pooler && !keepsHead && !hasPooler(opened, type)) fresh.push(`${type}.pooler.`);
       const names = textNames(type, `${type}.`, { head: keepsHead && isThere ? head.prefix : undefined, pooler });
       loadParameters(model, opened, names, { hint: isThere ? undefined : hintWithout(head), except: fresh });
-      model.#nameOrPath = directory;
+      model.nameOrPath = directory;
       return model;
     } finally {
       await opened.weights.close();

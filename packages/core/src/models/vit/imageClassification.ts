@@ -29,7 +29,6 @@ export class ViTForImageClassification extends HostModel {
   readonly config: ViTConfig;
   readonly vit: ViTModel;
   readonly classifier: Layer;
-  #nameOrPath?: string;
 
   /** A model with new weights. @param options.seed of the weights, @defaultValue 0 */
   constructor(config: ViTConfig, options: { seed?: number } = {}) {
@@ -61,7 +60,7 @@ export class ViTForImageClassification extends HostModel {
       const hint = hasPart(opened, "head") ? undefined : "the file has no head: give labels to start with a new one";
       const translate = viTNames(opened, "vit.", keepsHead ? ["head"] : []);
       loadParameters(model, opened, translate, { hint, except: keepsHead ? [] : ["classifier."] });
-      model.#nameOrPath = directory;
+      model.nameOrPath = directory;
       return model;
     } finally {
       await opened.weights.close();
@@ -70,10 +69,6 @@ export class ViTForImageClassification extends HostModel {
 
   override configJSON(): Record<string, unknown> {
     return serializeViTConfig(this.config);
-  }
-
-  override get nameOrPath(): string | undefined {
-    return this.#nameOrPath;
   }
 
   override get headPath(): string {
