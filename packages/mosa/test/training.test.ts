@@ -287,7 +287,7 @@ describe.each(["compiled", "eager"] as const)("training, %s", (engine) => {
     await round();
     const before = tf.memory().numTensors;
     await round();
-    expect(tf.memory().numTensors).toBe(before);
+    expect(tf.memory().numTensors).toBeLessThanOrEqual(before);
   });
 
   it("of the compact form equals that of N whole copies with masked gradients, over 50 steps of plain descent (§8.10)", async () => {

@@ -287,7 +287,8 @@ export function describePeftMethod(
         await round();
         const before = tf.memory().numTensors;
         await round();
-        assert.equal(tf.memory().numTensors, before);
+        // Fewer, where the collector comes upon models of other tests.
+        assert.ok(tf.memory().numTensors <= before);
       });
     });
   }

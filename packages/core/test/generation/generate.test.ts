@@ -159,7 +159,7 @@ describe.each(["compiled", "eager"] as const)("generation, %s", (engine) => {
     const before = tf.memory().numTensors;
     await run({});
     await run({ numBeams: 2 });
-    expect(tf.memory().numTensors).toBe(before);
+    expect(tf.memory().numTensors).toBeLessThanOrEqual(before);
   });
 
   it("takes a model's adapters along, and leaves them out where they are disabled", async () => {

@@ -217,14 +217,15 @@ describe.each(["compiled", "eager"] as const)("BERT and RoBERTa, %s", (engine) =
     for await (const event of trainer.run()) {
       if (event.type !== "step") continue;
       losses.push(event.loss);
-      if (losses.length === 2) tensors = tf.memory().numTensors;
-      else if (losses.length > 2) expect(tf.memory().numTensors).toBe(tensors);
+      // Fewer, where the collector comes upon models of other tests.
+      if (losses.length > 2) expect(tf.memory().numTensors).toBeLessThanOrEqual(tensors);
+      if (losses.length > 1) tensors = tf.memory().numTensors;
     }
     expect(losses.every(Number.isFinite)).toBe(true);
     expect((await evaluate(model, train)).loss).toBeLessThan(before / 2);
     await numbers(model, roberta());
     const kept = tf.memory().numTensors;
     for (let i = 0; i < 3; i++) await numbers(model, roberta());
-    expect(tf.memory().numTensors).toBe(kept);
+    expect(tf.memory().numTensors).toBeLessThanOrEqual(kept);
   });
 });

@@ -166,16 +166,16 @@ describe.each(["compiled", "eager"] as const)("on the %s engine", (engine) => {
     const before = tf.memory().numTensors;
     await all(new Trainer(model, options({ validation: validation(), loadBest: true })));
     await evaluate(model, validation());
-    expect(tf.memory().numTensors).toBe(before);
+    expect(tf.memory().numTensors).toBeLessThanOrEqual(before);
     const controller = new AbortController();
     await untilError(
       new Trainer(model, options({ outputDir: folder })),
       (event) => event.type === "step" && controller.abort(),
       controller.signal,
     );
-    expect(tf.memory().numTensors).toBe(before);
+    expect(tf.memory().numTensors).toBeLessThanOrEqual(before);
     for await (const event of new Trainer(model, options()).run()) if (event.type === "step") break;
-    expect(tf.memory().numTensors).toBe(before);
+    expect(tf.memory().numTensors).toBeLessThanOrEqual(before);
   });
 
   it("timers run between the steps", async () => {
