@@ -24,7 +24,7 @@ const IGNORED = [
   /^optimizer\./,
 ];
 
-/** A model's folder, opened: its config, and its weights by name. Close them when done. */
+/** A model's folder, opened: its config, and its weights by name. */
 export interface OpenModel {
   readonly folder: string;
   readonly config: unknown;
@@ -33,14 +33,19 @@ export interface OpenModel {
 }
 
 /**
- * Opens the folder of a model. Of the weights only the header is read.
+ * Opens the folder of a model, for as long as `load` takes. Of the weights only the header is read.
  *
- * @throws PeftError HUB_ID, FILE_MISSING, JSON_INVALID, SAFETENSORS_INVALID, CHECKPOINT_INVALID
+ * @throws PeftError HUB_ID, FILE_MISSING, JSON_INVALID, SAFETENSORS_INVALID, CHECKPOINT_INVALID; what `load` throws
  */
-export async function openModel(directory: string): Promise<OpenModel> {
+export async function withModel<M>(directory: string, load: (opened: OpenModel) => M | Promise<M>): Promise<M> {
   const folder = await findFolder(directory);
   const configPath = join(folder, "config.json");
-  return { folder, config: await readJson(configPath), configPath, weights: await openCheckpoint(folder) };
+  const opened = { folder, config: await readJson(configPath), configPath, weights: await openCheckpoint(folder) };
+  try {
+    return await load(opened);
+  } finally {
+    await opened.weights.close();
+  }
 }
 
 /**

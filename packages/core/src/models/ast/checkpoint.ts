@@ -2,7 +2,7 @@
 
 import { type Module, namedParameters } from "../../nn/index.js";
 import { checkRates } from "../head.js";
-import { loadParameters, type OpenModel, openModel, type Translate } from "../loading.js";
+import { loadParameters, type OpenModel, type Translate, withModel } from "../loading.js";
 import { VIT_NAMES } from "../vit/names.js";
 import { type ASTConfig, gridOf, parseASTConfig } from "./config.js";
 import { adaptPositions } from "./positions.js";
@@ -43,8 +43,7 @@ export async function loadAST<M extends Module>(
   prefix: string,
   make: (config: ASTConfig, opened: OpenModel) => { readonly model: M; readonly keepsHead: boolean },
 ): Promise<M> {
-  const opened = await openModel(directory);
-  try {
+  return withModel(directory, (opened) => {
     const found = parseASTConfig(opened.config, opened.configPath);
     const dropout = { ...found.dropout, ...options.dropout };
     checkRates(dropout);
@@ -74,9 +73,7 @@ export async function loadAST<M extends Module>(
       table.adopt(() => (read ? adaptPositions(read(), gridOf(found), gridOf(config)) : new Float32Array(table.size)));
     }
     return model;
-  } finally {
-    await opened.weights.close();
-  }
+  });
 }
 
 /** From a file's names to the model's. */

@@ -5,7 +5,7 @@ import { Parameter, structureChanged } from "../../engine/index.js";
 import { Module, nameModules, normal } from "../../nn/index.js";
 import { linear } from "../../ops/index.js";
 import type { Ia3Targets, ModelInputs, ModelOutput } from "../hostModel.js";
-import { loadParameters, openModel, type SaveOptions, saveModel } from "../loading.js";
+import { loadParameters, type SaveOptions, saveModel, withModel } from "../loading.js";
 import {
   type GenerationConfig,
   type ResizeOptions,
@@ -68,8 +68,7 @@ export class BartForConditionalGeneration extends Seq2SeqModel {
     directory: string,
     options: BartLoadingOptions = {},
   ): Promise<BartForConditionalGeneration> {
-    const opened = await openModel(directory);
-    try {
+    return withModel(directory, async (opened) => {
       const config = readBartConfig(opened, options);
       const generationConfig = await readGenerationConfig(opened.folder, opened.config);
       const loaded = new BartForConditionalGeneration(config, { generationConfig });
@@ -77,9 +76,7 @@ export class BartForConditionalGeneration extends Seq2SeqModel {
       loadParameters(new Stored(loaded.model, loaded.#finalLogitsBias), opened, bartNames(opened), { except });
       loaded.nameOrPath = directory;
       return loaded;
-    } finally {
-      await opened.weights.close();
-    }
+    });
   }
 
   get config(): BartConfig {

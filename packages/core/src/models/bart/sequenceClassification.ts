@@ -6,7 +6,7 @@ import { Dropout, type Initializer, Layer, Linear, nameModules, normal } from ".
 import { classificationLoss } from "../classificationLoss.js";
 import { HostModel, type Ia3Targets, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
 import { checkIds } from "../ids.js";
-import { loadParameters, openModel } from "../loading.js";
+import { loadParameters, withModel } from "../loading.js";
 import { shiftRight } from "../seq2seq/index.js";
 import { type BartLoadingOptions, bartNames, HEAD, LOGITS_BIAS, readBartConfig } from "./checkpoint.js";
 import { type BartConfig, serializeBartConfig } from "./config.js";
@@ -71,8 +71,7 @@ export class BartForSequenceClassification extends HostModel {
     directory: string,
     options: BartForSequenceClassificationOptions = {},
   ): Promise<BartForSequenceClassification> {
-    const opened = await openModel(directory);
-    try {
+    return withModel(directory, (opened) => {
       const found = readBartConfig(opened, options);
       const labels = options.labels ?? found.labels;
       if (labels.length === 0) throw new PeftError("ARGUMENT_INVALID", "labels must name at least one class");
@@ -86,9 +85,7 @@ export class BartForSequenceClassification extends HostModel {
       loadParameters(loaded, opened, bartNames(opened, left), { hint, except });
       loaded.nameOrPath = directory;
       return loaded;
-    } finally {
-      await opened.weights.close();
-    }
+    });
   }
 
   override configJSON(): Record<string, unknown> {

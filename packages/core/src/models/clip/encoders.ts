@@ -5,7 +5,7 @@ import { PeftError } from "../../errors.js";
 import { type Layer, Linear, nameModules, normal } from "../../nn/index.js";
 import { HostModel, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
 import { checkIds } from "../ids.js";
-import { loadParameters, type OpenModel, openModel, type Translate } from "../loading.js";
+import { loadParameters, type OpenModel, type Translate, withModel } from "../loading.js";
 import { type NameTable, prefixTable } from "../names.js";
 import {
   type CLIPTextConfig,
@@ -48,15 +48,12 @@ abstract class CLIPEncoder extends HostModel {
     directory: string,
     { prefix, projection, make }: Loaded<M>,
   ): Promise<M> {
-    const opened = await openModel(directory);
-    try {
+    return withModel(directory, (opened) => {
       const model = make(opened, opened.weights.tensors.get(projection)?.shape[0]);
       loadParameters(model, opened, namesOf(prefix, projection));
       model.nameOrPath = directory;
       return model;
-    } finally {
-      await opened.weights.close();
-    }
+    });
   }
 }
 

@@ -7,7 +7,7 @@ import { type Layer, Linear, nameModules, normal } from "../../nn/index.js";
 import { softmaxCrossEntropy } from "../../ops/index.js";
 import { HostModel, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
 import { checkIds } from "../ids.js";
-import { loadParameters, openModel } from "../loading.js";
+import { loadParameters, withModel } from "../loading.js";
 import { type CLIPConfig, parseCLIPConfig, serializeCLIPConfig } from "./config.js";
 import type { CLIPVisionLoadingOptions } from "./encoders.js";
 import { CLIPTextTransformer } from "./text.js";
@@ -50,17 +50,14 @@ export class CLIPModel extends HostModel {
    *   SAFETENSORS_INVALID; KEY_MISMATCH with `{ missing, unexpected, misshapen }`
    */
   static async fromPretrained(directory: string, options: CLIPVisionLoadingOptions = {}): Promise<CLIPModel> {
-    const opened = await openModel(directory);
-    try {
+    return withModel(directory, (opened) => {
       const found = parseCLIPConfig(opened.config, opened.configPath);
       const vision = { ...found.vision, positionResize: options.positionResize };
       const model = new CLIPModel({ ...found, vision });
       loadParameters(model, opened, (name) => [name]);
       model.nameOrPath = directory;
       return model;
-    } finally {
-      await opened.weights.close();
-    }
+    });
   }
 
   override configJSON(): Record<string, unknown> {

@@ -5,7 +5,7 @@ import { type Layer, Linear, nameModules, normal } from "../../nn/index.js";
 import { classificationLoss } from "../classificationLoss.js";
 import { checkRates, chooseHead } from "../head.js";
 import { HostModel, type ModelInputs, type ModelOutput } from "../hostModel.js";
-import { loadParameters, type OpenModel, openModel, type Translate } from "../loading.js";
+import { loadParameters, type OpenModel, type Translate, withModel } from "../loading.js";
 import type { NameTable } from "../names.js";
 import { parseSwinConfig, type SwinConfig, serializeSwinConfig, widthOf } from "./config.js";
 import { SwinModel } from "./model.js";
@@ -57,8 +57,7 @@ export class SwinForImageClassification extends HostModel {
     directory: string,
     options: SwinForImageClassificationOptions = {},
   ): Promise<SwinForImageClassification> {
-    const opened = await openModel(directory);
-    try {
+    return withModel(directory, (opened) => {
       const { config: json, configPath, weights } = opened;
       const found = isTimm(weights) ? parseTimmConfig(json, weights, configPath) : parseSwinConfig(json, configPath);
       const dropout = { ...found.dropout, ...options.dropout };
@@ -72,9 +71,7 @@ export class SwinForImageClassification extends HostModel {
       loadParameters(model, opened, namesIn(opened, keepsHead), { hint, except });
       model.nameOrPath = directory;
       return model;
-    } finally {
-      await opened.weights.close();
-    }
+    });
   }
 
   override configJSON(): Record<string, unknown> {

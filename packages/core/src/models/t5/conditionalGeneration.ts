@@ -5,7 +5,7 @@ import { Parameter, structureChanged } from "../../engine/index.js";
 import { Embedding, type Initializer, Layer, nameModules, normal } from "../../nn/index.js";
 import { linear } from "../../ops/index.js";
 import type { Ia3Targets, ModelInputs, ModelOutput } from "../hostModel.js";
-import { loadParameters, openModel, type SaveOptions, saveModel } from "../loading.js";
+import { loadParameters, type SaveOptions, saveModel, withModel } from "../loading.js";
 import {
   type GenerationConfig,
   type ResizeOptions,
@@ -69,17 +69,14 @@ export class T5ForConditionalGeneration extends Seq2SeqModel {
    *   SAFETENSORS_INVALID; KEY_MISMATCH with `{ missing, unexpected, misshapen }`
    */
   static async fromPretrained(directory: string, options: T5LoadingOptions = {}): Promise<T5ForConditionalGeneration> {
-    const opened = await openModel(directory);
-    try {
+    return withModel(directory, async (opened) => {
       const config = readT5Config(opened, options);
       const generationConfig = await readGenerationConfig(opened.folder, opened.config);
       const model = new T5ForConditionalGeneration(config, { generationConfig });
       loadParameters(model, opened, t5Names(opened, config));
       model.nameOrPath = directory;
       return model;
-    } finally {
-      await opened.weights.close();
-    }
+    });
   }
 
   get config(): T5Config {

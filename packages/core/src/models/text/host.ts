@@ -6,7 +6,7 @@ import { softmaxCrossEntropy } from "../../ops/index.js";
 import { checkRates, chooseHead } from "../head.js";
 import { HostModel, type Ia3Targets, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
 import { checkIds } from "../ids.js";
-import { loadParameters, openModel } from "../loading.js";
+import { loadParameters, withModel } from "../loading.js";
 import type { ProblemType } from "../sequenceLoss.js";
 import { hasHead, hasPooler, type TextHead, textNames } from "./checkpoint.js";
 import { parseTextConfig, serializeTextConfig, type TextConfig, type TextModelType } from "./config.js";
@@ -90,8 +90,7 @@ export abstract class TextHost extends HostModel {
     options: SequenceClassifierOptions,
     { type, head, make }: Loaded<M>,
   ): Promise<M> {
-    const opened = await openModel(directory);
-    try {
+    return withModel(directory, (opened) => {
       const found = parseTextConfig(opened.config, type, opened.configPath);
       const dropout = { ...found.dropout, ...options.dropout };
       checkRates(dropout);
@@ -107,9 +106,7 @@ export abstract class TextHost extends HostModel {
       loadParameters(model, opened, names, { hint: isThere ? undefined : hintWithout(head), except: fresh });
       model.nameOrPath = directory;
       return model;
-    } finally {
-      await opened.weights.close();
-    }
+    });
   }
 }
 
@@ -135,8 +132,7 @@ export async function loadTextModel<M extends TextModel>(
   type: TextModelType,
   make: (config: TextConfig, options: { seed: number; pooler: boolean }) => M,
 ): Promise<M> {
-  const opened = await openModel(directory);
-  try {
+  return withModel(directory, (opened) => {
     const found = parseTextConfig(opened.config, type, opened.configPath);
     const dropout = { ...found.dropout, ...options.dropout };
     checkRates(dropout);
@@ -144,7 +140,5 @@ export async function loadTextModel<M extends TextModel>(
     const model = make({ ...found, dropout }, { seed: options.seed ?? 0, pooler });
     loadParameters(model, opened, textNames(type, "", { pooler }));
     return model;
-  } finally {
-    await opened.weights.close();
-  }
+  });
 }

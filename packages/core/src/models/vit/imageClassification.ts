@@ -5,7 +5,7 @@ import { type Layer, Linear, nameModules, normal } from "../../nn/index.js";
 import { classificationLoss } from "../classificationLoss.js";
 import { chooseHead } from "../head.js";
 import { HostModel, type ModelInputs, type ModelOutput } from "../hostModel.js";
-import { loadParameters, openModel } from "../loading.js";
+import { loadParameters, withModel } from "../loading.js";
 import type { NameTable } from "../names.js";
 import { hasPart, readViTConfig, type ViTLoadingOptions, viTNames } from "./checkpoint.js";
 import { serializeViTConfig, type ViTConfig } from "./config.js";
@@ -52,8 +52,7 @@ export class ViTForImageClassification extends HostModel {
     directory: string,
     options: ViTForImageClassificationOptions = {},
   ): Promise<ViTForImageClassification> {
-    const opened = await openModel(directory);
-    try {
+    return withModel(directory, (opened) => {
       const found = readViTConfig(opened, options);
       const { labels, keepsHead } = chooseHead(found.labels, options.labels, hasPart(opened, "head"));
       const model = new ViTForImageClassification({ ...found, labels }, { seed: options.seed });
@@ -62,9 +61,7 @@ export class ViTForImageClassification extends HostModel {
       loadParameters(model, opened, translate, { hint, except: keepsHead ? [] : ["classifier."] });
       model.nameOrPath = directory;
       return model;
-    } finally {
-      await opened.weights.close();
-    }
+    });
   }
 
   override configJSON(): Record<string, unknown> {

@@ -18,7 +18,7 @@ import {
 } from "../../nn/index.js";
 import { attention } from "../../ops/index.js";
 import type { ModelInputs } from "../hostModel.js";
-import { loadParameters, openModel, type SaveOptions, saveModel } from "../loading.js";
+import { loadParameters, type SaveOptions, saveModel, withModel } from "../loading.js";
 import { resizePositions } from "../positions.js";
 import { type PrefixPlaces, prefixPlaces, TokenPlace } from "../tokenPlace.js";
 import { hasPart, readViTConfig, type ViTLoadingOptions, viTNames } from "./checkpoint.js";
@@ -197,16 +197,13 @@ export class ViTModel extends Module {
    * out, and the pooler is there if the file has one.
    */
   static async fromPretrained(directory: string, options: ViTLoadingOptions = {}): Promise<ViTModel> {
-    const opened = await openModel(directory);
-    try {
+    return withModel(directory, (opened) => {
       const pooler = hasPart(opened, "pooler");
       const model = new ViTModel(readViTConfig(opened, options), { seed: options.seed ?? 0, pooler });
       nameModules(model);
       loadParameters(model, opened, viTNames(opened, "", ["pooler"]));
       return model;
-    } finally {
-      await opened.weights.close();
-    }
+    });
   }
 
   /** Writes `config.json` and `model.safetensors`. @throws PeftError FILE_UNWRITABLE */
