@@ -14,7 +14,7 @@ import { graphsOf } from "./graphsOf.js";
 import { registerEagerOps } from "./op.js";
 import { Recent } from "./recent.js";
 import { engineState } from "./state.js";
-import { currentRecorder } from "./trace.js";
+import { assertNotTracing, currentRecorder } from "./trace.js";
 
 export interface CompiledEngineOptions {
   /** @defaultValue "cpu" */
@@ -44,11 +44,21 @@ export async function useEngine(
   options: CompiledEngineOptions & EagerEngineOptions = {},
 ): Promise<EngineInfo> {
   const state = engineState();
-  const next = engine === "compiled" ? openCompiled(options) : await openEager(options.backend ?? "cpu");
-  const previous = state.engine;
-  state.engine = next;
-  await previous?.release();
-  return next.info;
+  const before = state.moving;
+  const moving = (async () => {
+    await before?.catch(() => {});
+    const next = engine === "compiled" ? openCompiled(options) : await openEager(options.backend ?? "cpu");
+    const previous = state.engine;
+    state.engine = next;
+    await previous?.release();
+    return next.info;
+  })();
+  state.moving = moving;
+  try {
+    return await moving;
+  } finally {
+    if (state.moving === moving) state.moving = undefined;
+  }
 }
 
 function openCompiled({ device = "cpu", threads }: CompiledEngineOptions): Engine {
@@ -71,6 +81,11 @@ function silenceCpuBackend(): void {
   if (!(tf.engine() as unknown as { backendInstance: unknown }).backendInstance) void tf.setBackend("cpu");
   const cpu = tf.findBackend("cpu") as unknown as { firstUse: boolean } | null;
   if (cpu) cpu.firstUse = false;
+}
+
+/** Settled when the engine in use has all parameters; undefined where none is on its way. */
+function engineMoving(): Promise<unknown> | undefined {
+  return engineState().moving?.catch(() => {});
 }
 
 /** The engine in use; opens the default one at the first call. */
@@ -119,13 +134,18 @@ export function compile<R extends Outputs>(fn: (...args: tf.Tensor[]) => R): Com
   const state: CompiledState = { fn, cache: new Recent() };
   const at =
     (key: RandomKey) =>
-    async (...args: Argument[]): Promise<R> =>
-      (await engineInUse().call(state, args, key)) as R;
+    async (...args: Argument[]): Promise<R> => {
+      assertNotTracing();
+      const moving = engineMoving();
+      if (moving) await moving;
+      return (await engineInUse().call(state, args, key)) as R;
+    };
   const explain = (...args: Spec[]): Explanation => {
     const { traced, simplified } = graphsOf(fn, args);
     return explainGraphs(traced, simplified);
   };
   const profile = async (...args: Argument[]): Promise<Explanation> => {
+    await engineMoving();
     const engine = engineInUse();
     if (engine.profile) return engine.profile(state, args);
     throw new PeftError("ENGINE_GRAPH_INVALID", "only compiled functions can be profiled", {

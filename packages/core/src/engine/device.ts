@@ -84,6 +84,13 @@ function failureOf(provider: WorkerOptions["provider"], message: string): PeftEr
       hint: 'run this function under useEngine("compiled") or useEngine("eager"), or compose it from other operations',
     });
   }
+  if (/indices element out of data bounds|Out of range value in index tensor/.test(message)) {
+    return new PeftError("DATA_INVALID", "an index, an id or a label lies outside of what it points into", {
+      place: provider,
+      hint: "it must be from 0 to the number of rows or classes less 1",
+      cause: new Error(message),
+    });
+  }
   return new PeftError("ENGINE_DEVICE_FAILED", message, { place: provider, hint: HINTS[provider] });
 }
 

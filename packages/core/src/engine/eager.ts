@@ -5,6 +5,7 @@ import * as tf from "@tensorflow/tfjs";
 import { type Distribution, drawDType, fill, type RandomKey } from "./draw.js";
 import type { Argument, CompiledState, Engine, EngineInfo, Outputs } from "./engine.js";
 import { Holdings } from "./holdings.js";
+import { mapOutputs } from "./outputs.js";
 import type { Parameter, ParameterData, Storage } from "./parameter.js";
 
 class TensorStorage implements Storage {
@@ -63,7 +64,7 @@ export class EagerEngine implements Engine {
         const tensors = args.map((a) => (a instanceof tf.Tensor ? a : tf.tensor(a.data, [...a.shape], a.dtype)));
         const outputs = state.fn(...tensors);
         // An argument or a parameter that is returned unchanged must not be disposed of with the result.
-        return mapTensors(outputs, (tensor) => tf.clone(tensor)) as tf.TensorContainer;
+        return mapOutputs(outputs, (tensor) => tf.clone(tensor)) as tf.TensorContainer;
       }) as Outputs;
     } finally {
       this.#call = undefined;
@@ -78,10 +79,4 @@ export class EagerEngine implements Engine {
     const data = fill({ site: unique, shape, distribution }, call.key);
     return tf.tensor(data, [...shape], drawDType(distribution));
   }
-}
-
-function mapTensors(outputs: Outputs, map: (tensor: tf.Tensor) => tf.Tensor): Outputs {
-  if (outputs instanceof tf.Tensor) return map(outputs);
-  if (Array.isArray(outputs)) return outputs.map((part) => mapTensors(part, map));
-  return Object.fromEntries(Object.entries(outputs).map(([name, part]) => [name, mapTensors(part as Outputs, map)]));
 }

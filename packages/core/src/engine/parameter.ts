@@ -149,7 +149,7 @@ export class Parameter {
   }
 
   /** For engines: replaces where the numbers are held, or brings them home. */
-  rebind(to: { storage: Storage } | { host: ParameterData }): void {
+  rebind(to: { storage: Storage } | { host: HostNumbers }): void {
     if ("storage" in to) this.#storage = to.storage;
     else {
       this.#storage = undefined;

@@ -6,6 +6,8 @@ import type { Engine } from "./engine.js";
 
 interface EngineState {
   engine?: Engine;
+  /** Settled when all parameters have moved over to the engine that was chosen last; undefined when they have. */
+  moving?: Promise<unknown>;
   traceBackend?: unknown;
   /** Counts changes to the structure of any model; a compiled function traces again when it has moved on. */
   structure: number;

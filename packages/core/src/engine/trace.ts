@@ -7,6 +7,7 @@ import { type Distribution, drawDType } from "./draw.js";
 import type { Attrs, Constant, DType, Graph, GraphInput, Node, Spec, Value } from "./graph.js";
 import { findKernel, kernelNames } from "./kernel.js";
 import type { Parameter } from "./parameter.js";
+import { inPurity } from "./purity.js";
 import { engineState } from "./state.js";
 
 export const TRACE_BACKEND = "peft-trace";
@@ -15,9 +16,15 @@ type Numbers = Float32Array | Int32Array | Uint8Array;
 
 /** What a tensor of the tracing backend stands for: numbers known already, or a value of the graph being recorded. */
 type Entry = { references: number } & (
-  | { readonly kind: "constant"; readonly data: Numbers; readonly spec: Spec }
+  | { readonly kind: "constant"; readonly data: Numbers }
   | { readonly kind: "value"; readonly value: Value; readonly recorder: Recorder }
 );
+
+/** The numbers in the array of a type, themselves if they are in one. */
+function asType(numbers: Numbers | readonly number[], dtype: DType): Numbers {
+  const array = dtype === "float32" ? Float32Array : dtype === "int32" ? Int32Array : Uint8Array;
+  return numbers instanceof array ? numbers : array.from(numbers);
+}
 
 /** Collects one graph. */
 export class Recorder {
@@ -31,7 +38,8 @@ export class Recorder {
   blocks = 0;
   /** Whether what is recorded is a backward pass. */
   backward = false;
-  readonly #constantValues = new Map<Entry, Value>();
+  /** By the numbers, then by the type and shape that a tensor sees them with. */
+  readonly #constantValues = new Map<Entry, Map<string, Value>>();
   readonly #parameterTensors = new Map<Parameter, tf.Tensor>();
   /** Tensors that stand for parameters, before and after an assignment; freed when the graph is whole. */
   readonly #kept: tf.Tensor[] = [];
@@ -107,12 +115,15 @@ export class Recorder {
       }
       return entry.value;
     }
-    const known = this.#constantValues.get(entry);
+    // A tensor may share its numbers with one of another shape (a reshape) or type (a cast).
+    const dtype = tensor.dtype as DType;
+    const seen = this.#constantValues.get(entry) ?? new Map<string, Value>();
+    this.#constantValues.set(entry, seen);
+    const known = seen.get(`${dtype}[${tensor.shape}]`);
     if (known) return known;
-    // The type comes from the tensor: a cast may share its numbers with a tensor of another type.
-    const value = this.newValue({ shape: tensor.shape, dtype: tensor.dtype as DType });
-    this.constants.push({ value, data: entry.data });
-    this.#constantValues.set(entry, value);
+    const value = this.newValue({ shape: tensor.shape, dtype });
+    this.constants.push({ value, data: asType(entry.data, dtype) });
+    seen.set(`${dtype}[${tensor.shape}]`, value);
     return value;
   }
 
@@ -166,16 +177,15 @@ export class TraceBackend extends tf.KernelBackend {
   override move(
     id: tf.DataId,
     values: tf.BackendValues,
-    shape: number[],
+    _shape: number[],
     dtype: tf.DataType,
     references: number,
   ): void {
     if (dtype !== "float32" && dtype !== "int32" && dtype !== "bool") {
       throw new PeftError("ENGINE_GRAPH_INVALID", `tensors of type ${dtype} cannot be used in a compiled function`);
     }
-    const array = dtype === "float32" ? Float32Array : dtype === "int32" ? Int32Array : Uint8Array;
-    const data = values instanceof array ? values : array.from(values as ArrayLike<number>);
-    this.#entries.set(id, { kind: "constant", data, spec: { shape, dtype }, references });
+    const data = asType(values as Numbers | number[], dtype);
+    this.#entries.set(id, { kind: "constant", data, references });
   }
 
   override readSync(dataId: object): tf.BackendValues {
@@ -267,16 +277,24 @@ export function currentRecorder(): Recorder | undefined {
   return (engineState().traceBackend as TraceBackend | undefined)?.recorder;
 }
 
+/** @throws PeftError ENGINE_GRAPH_INVALID while a function is traced */
+export function assertNotTracing(): void {
+  if (!currentRecorder()) return;
+  throw new PeftError("ENGINE_GRAPH_INVALID", "a compiled function was called while tracing another", {
+    hint: "call the plain function in it",
+  });
+}
+
 /**
  * Runs `fn` on the tracing backend.
  *
  * @param specs shapes and types of the arguments
  * @param fn gets one tensor for each spec; returns the tensors that leave the graph
+ * @throws PeftError ENGINE_GRAPH_INVALID inside another trace, and for what is not pure
  */
 export function trace(specs: readonly Spec[], fn: (args: tf.Tensor[]) => readonly tf.Tensor[]): Graph {
+  assertNotTracing();
   const backend = traceBackend();
-  if (backend.recorder)
-    throw new PeftError("ENGINE_GRAPH_INVALID", "a compiled function was called while tracing another");
   const engine = tf.engine() as unknown as { backendName: string | undefined; backendInstance: unknown };
   const before = engine.backendInstance ? engine.backendName : undefined;
   const recorder = new Recorder(backend);
@@ -285,7 +303,8 @@ export function trace(specs: readonly Spec[], fn: (args: tf.Tensor[]) => readonl
   let graph: Graph | undefined;
   try {
     tf.tidy(() => {
-      graph = recorder.finish(fn(specs.map((spec, index) => recorder.argument(index, spec))));
+      const args = specs.map((spec, index) => recorder.argument(index, spec));
+      graph = recorder.finish(inPurity(() => fn(args)));
     });
     return graph!;
   } finally {

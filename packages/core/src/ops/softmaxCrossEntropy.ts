@@ -15,11 +15,13 @@ interface Labels {
   counts: string;
 }
 
-function emitLabels(e: Emitter, labels: Value, { ignoreIndex }: Attrs): Labels {
-  return e.once(`labels ${ignoreIndex} of ${labels.id}`, () => {
+function emitLabels(e: Emitter, labels: Value, classes: number, { ignoreIndex }: Attrs): Labels {
+  return e.once(`labels ${ignoreIndex} below ${classes} of ${labels.id}`, () => {
     const column = e.reshape(e.of(labels), [labels.shape[0]!, 1]);
     const counts = e.op("Not", [e.op("Equal", [column, e.int(ignoreIndex as number)])]);
-    return { column: e.op("Where", [counts, column, e.int(0)]), counts };
+    // A negative one would be counted from the last class; one past the last is an error of the run.
+    const known = e.op("Where", [e.op("Less", [column, e.int(0)]), e.int(classes), column]);
+    return { column: e.op("Where", [counts, known, e.int(0)]), counts };
   });
 }
 
@@ -38,7 +40,7 @@ const losses = defineOp({
   infer: ({ labels }) => ({ shape: labels!.shape, dtype: "float32" }),
   emit: ({ inputs, attrs }, e) => {
     const smoothing = attrs.smoothing as number;
-    const { column, counts } = emitLabels(e, inputs.labels!, attrs);
+    const { column, counts } = emitLabels(e, inputs.labels!, inputs.logits!.shape[1]!, attrs);
     const { shifted, total } = emitLogSumExp(e, e.of(inputs.logits!));
     let own = e.op("GatherElements", [shifted, column], { axis: 1n });
     if (smoothing > 0) {
@@ -75,7 +77,7 @@ const gradient = defineOp({
   emit: ({ inputs, attrs }, e) => {
     const [rows, classes] = inputs.logits!.shape as [number, number];
     const smoothing = attrs.smoothing as number;
-    const { column, counts } = emitLabels(e, inputs.labels!, attrs);
+    const { column, counts } = emitLabels(e, inputs.labels!, classes, attrs);
     const p = e.op("Softmax", [e.of(inputs.logits!)], { axis: 1n });
     const share = e.op("Expand", [e.float(smoothing - 1), e.ints([rows, 1])]);
     let excess = e.op("ScatterElements", [p, column, share], { axis: 1n, reduction: "add" });
@@ -110,7 +112,8 @@ export interface CrossEntropyOptions {
  * @param logits [..., classes]
  * @param labels [...], int32, each in 0..classes-1 or `ignoreIndex`
  * @returns a scalar, NaN if no row counts; or [...]
- * @throws PeftError SHAPE_MISMATCH if the rows differ, ARGUMENT_INVALID for a smoothing outside [0, 1)
+ * @throws PeftError SHAPE_MISMATCH if the rows differ, ARGUMENT_INVALID for a smoothing outside [0, 1); when it runs compiled
+ *   on the CPU, DATA_INVALID for another label
  */
 export function softmaxCrossEntropy(
   logits: tf.Tensor,

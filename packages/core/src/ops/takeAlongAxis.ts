@@ -12,7 +12,7 @@ import { PeftError } from "../errors.js";
  * @param indices int32, the shape of x but along the axis, where it may have any length; each below x's length there
  * @param axis counted from the front or the back
  * @returns the shape of `indices`
- * @throws PeftError SHAPE_MISMATCH
+ * @throws PeftError SHAPE_MISMATCH; when it runs compiled on the CPU, DATA_INVALID for another index
  */
 export function takeAlongAxis(x: tf.Tensor, indices: tf.Tensor, axis: number): tf.Tensor {
   const at = axisOf(axis, x.rank);
@@ -25,6 +25,9 @@ export function takeAlongAxis(x: tf.Tensor, indices: tf.Tensor, axis: number): t
     return Math.floor(i / (count * inner)) * length * inner + (i % inner);
   });
   const lines = tf.tensor(first, indices.shape, "int32");
-  const places = tf.add(tf.mul(indices, tf.scalar(inner, "int32")), lines);
+  // Outside of its line an index would find another line's element.
+  const isInside = tf.logicalAnd(tf.greaterEqual(indices, 0), tf.less(indices, length));
+  const own = tf.add(tf.mul(indices, tf.scalar(inner, "int32")), lines);
+  const places = tf.where(isInside, own, tf.fill(indices.shape, x.size, "int32"));
   return tf.reshape(tf.gather(tf.reshape(x, [-1]), tf.reshape(places, [-1])), indices.shape);
 }

@@ -11,7 +11,9 @@ import {
   type HostArray,
   inVariant,
   Parameter,
+  softmaxCrossEntropy,
   structureChanged,
+  takeAlongAxis,
   useEngine,
 } from "../../src/index.js";
 
@@ -207,6 +209,20 @@ describe.each(["compiled", "eager"] as const)("%s", (engine) => {
     tf.dispose([captured, mask]);
     expect(tf.memory().numTensors).toBe(before - 2);
   });
+
+  it("takes captured tensors that share their numbers with another shape or type as what they are", async () => {
+    const counts = tf.tensor1d([10, 30, 60], "int32");
+    const mask = tf.tensor1d([1, 0, 1], "bool");
+    const square = tf.tensor2d([
+      [1, 2],
+      [3, 4],
+    ]);
+    const [weights, kept, column] = [counts.toFloat(), mask.toFloat(), square.reshape([4, 1])];
+    const weighted = compile((x) => tf.sum(tf.mul(tf.mul(x!, weights), kept)));
+    expect(await numbersOf(await weighted(floats([1, 1, 1])))).toEqual([70]);
+    const both = compile((x) => tf.add(tf.sum(tf.matMul(x!, square)), tf.sum(tf.mul(column, tf.ones([1, 2])))));
+    expect(await numbersOf(await both(floats([1, 1, 1, 1], [2, 2])))).toEqual([40]);
+  });
 });
 
 describe("what a compiled function may not do", () => {
@@ -253,6 +269,46 @@ describe("what a compiled function may not do", () => {
     });
     await outer(floats([1]));
     expect(await called).toMatchObject({ code: "ENGINE_GRAPH_INVALID" });
+  });
+
+  it("a promise, a number or nothing for a result is an error, and no rejection is left over", async () => {
+    const inner = compile((x) => tf.add(x!, 1));
+    const wrong: [string, () => unknown][] = [
+      ["a promise", () => inner(floats([1]))],
+      ["a promise", async () => (await tf.add(1, 2).data())[0]],
+      ["a value of type number", () => 1],
+      ["a value of type undefined", () => ({ loss: tf.scalar(1), extra: undefined })],
+    ];
+    for (const engine of ["compiled", "eager"] as const) {
+      await (engine === "eager" ? useEngine("eager") : useEngine("compiled"));
+      for (const [what, fn] of wrong) {
+        const run = compile(fn as () => tf.Tensor);
+        await expect(run(), what).rejects.toMatchObject({
+          code: "ENGINE_GRAPH_INVALID",
+          message: expect.stringContaining(what),
+        });
+      }
+    }
+  });
+
+  it("TensorFlow.js's random numbers and assignments to its variables are errors that say what to use", async () => {
+    const drop = compile((x) => tf.dropout(x!, 0.5));
+    await expect(drop(floats([1]))).rejects.toMatchObject({
+      code: "ENGINE_GRAPH_INVALID",
+      hint: expect.stringContaining("draw"),
+    });
+    const weight = tf.variable(tf.scalar(1));
+    const moves = compile((x) => {
+      weight.assign(tf.add(weight, tf.sum(x!)));
+      return x!;
+    });
+    await expect(moves(floats([1]))).rejects.toMatchObject({
+      code: "ENGINE_GRAPH_INVALID",
+      hint: expect.stringContaining("Parameter"),
+    });
+    weight.assign(tf.scalar(3));
+    expect(await numbersOf(weight)).toEqual([3]);
+    expect(Math.random()).toBeLessThan(1);
   });
 
   it("text is no argument", async () => {
@@ -310,10 +366,31 @@ describe.each(["compiled", "eager"] as const)("calls under the %s engine that ar
   });
 });
 
-it("a run that fails is an error of the device, after which the engine goes on", async () => {
+it("an index outside of what it points into is an error, also a negative one", async () => {
+  await useEngine("compiled");
+  const ints = (numbers: number[], shape = [numbers.length]): HostArray => {
+    return { data: Int32Array.from(numbers), shape, dtype: "int32" };
+  };
+  const x = floats([1, 2, 3, 4, 5, 6], [2, 3]);
+  const calls: [string, Promise<unknown>][] = [
+    ["gather", compile((x, at) => tf.gather(x!, at!))(x, ints([-1]))],
+    ["gather in batches", compile((x, at) => tf.gather(x!, at!, 1, 1))(x, ints([0, 3], [2, 1]))],
+    ["gather in batches", compile((x, at) => tf.gather(x!, at!, 1, 1))(x, ints([0, -1], [2, 1]))],
+    ["gatherND", compile((x, at) => tf.gatherND(x!, at!))(x, ints([0, 3], [1, 2]))],
+    ["scatterND", compile((x, at) => tf.scatterND(at!, x!, [2, 3]))(x, ints([0, -1], [2, 1]))],
+    ["takeAlongAxis", compile((x, at) => takeAlongAxis(x!, at!, 1))(x, ints([0, 3], [2, 1]))],
+    ["a label", compile((x, at) => softmaxCrossEntropy(x!, at!))(x, ints([0, -1]))],
+    ["a label", compile((x, at) => softmaxCrossEntropy(x!, at!))(x, ints([3, 0]))],
+  ];
+  for (const [what, call] of calls) await expect(call, what).rejects.toMatchObject({ code: "DATA_INVALID" });
+  const sums = compile((x, at) => tf.unsortedSegmentSum(x!, at! as tf.Tensor1D, 2));
+  expect(await numbersOf(await sums(floats([1, 2, 3, 4]), ints([0, 1, -1, 2])))).toEqual([1, 2]);
+});
+
+it("a run that fails is an error, after which the engine goes on", async () => {
   await useEngine("compiled");
   const pick = compile((x, at) => tf.gather(x!, at!));
   const at = (index: number): HostArray => ({ data: Int32Array.of(index), shape: [1], dtype: "int32" });
-  await expect(pick(floats([1, 2]), at(7))).rejects.toMatchObject({ code: "ENGINE_DEVICE_FAILED" });
+  await expect(pick(floats([1, 2]), at(7))).rejects.toMatchObject({ code: "DATA_INVALID" });
   expect(await numbersOf(await pick(floats([1, 2]), at(1)))).toEqual([2]);
 });

@@ -1,8 +1,10 @@
 // Parameters: numbers go in and out exactly, move between engines with every bit, and are gone when disposed of.
 
 import * as tf from "@tensorflow/tfjs";
-import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { compile, Parameter, useEngine } from "../../src/index.js";
+import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
+import type { CompiledEngine } from "../../src/engine/compiled.js";
+import { engineState } from "../../src/engine/state.js";
+import { compile, engineInfo, Parameter, useEngine } from "../../src/index.js";
 
 const code = (name: string): unknown => expect.objectContaining({ code: name });
 /** Every kind of float32, a payload of a NaN among them. */
@@ -192,4 +194,37 @@ it("has no value outside a compiled function", async () => {
   await use("compiled");
   const p = new Parameter([1], Float32Array.of(1), { name: "p" });
   expect(() => p.value()).toThrow(code("ENGINE_GRAPH_INVALID"));
+});
+
+it("what is called while the parameters move to another engine waits for them", async () => {
+  await useEngine("compiled");
+  const [p, q] = [new Parameter([1], Float32Array.of(1)), new Parameter([1], Float32Array.of(9))];
+  const [readP, readQ] = [p, q].map((parameter) => compile(() => tf.mul(parameter.value(), 1)));
+  const numbers = async (tensor: tf.Tensor) => (await tensor.data())[0];
+  expect([await numbers(await readP!()), await numbers(await readQ!())]).toEqual([1, 9]);
+  const moves = [useEngine("eager"), useEngine("compiled"), useEngine("compiled", { threads: 1 })];
+  const [first, second] = await Promise.all([readQ!(), readP!()]);
+  expect([await numbers(first), await numbers(second)]).toEqual([9, 1]);
+  expect((await Promise.all(moves)).map(({ threads }) => threads)).toEqual([undefined, expect.any(Number), 1]);
+  expect(engineInfo()).toMatchObject({ engine: "compiled", threads: 1 });
+});
+
+it("where a device has died its parameters are lost, each by an error of its own, and others go on", async () => {
+  await useEngine("compiled");
+  const [p, q] = ["p", "q"].map((name) => new Parameter([2], Float32Array.of(1, 2), { name })) as [
+    Parameter,
+    Parameter,
+  ];
+  const double = compile(() => tf.mul(p.value(), 2));
+  await double();
+  const { device } = engineState().engine as CompiledEngine;
+  vi.spyOn(device, "download").mockRejectedValue(new Error("the thread is gone"));
+  await useEngine("compiled");
+  const other = compile(() => tf.mul(q.value(), 2));
+  expect([...(await (await other()).data())]).toEqual([2, 4]);
+  for (const use of [double(), p.read()]) {
+    await expect(use).rejects.toMatchObject({ code: "ENGINE_DEVICE_FAILED", place: "p" });
+  }
+  p.adopt(Float32Array.of(3, 4));
+  expect([...(await (await double()).data())]).toEqual([6, 8]);
 });

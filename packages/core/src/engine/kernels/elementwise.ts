@@ -51,10 +51,18 @@ binary("SquaredDifference", (a, b, e) => {
 binary(
   "FloorDiv",
   (a, b, e, dtype) => {
-    // ONNX divides integers towards zero, and a division by zero ends the process; float32 is exact for the magnitudes that
-    // shapes and ids have.
-    const [x, y] = dtype === "float32" ? [a, b] : [e.cast(a, "float32"), e.cast(b, "float32")];
-    return e.cast(e.op("Floor", [e.op("Div", [x, y])]), "int32");
+    if (dtype === "float32") return e.cast(e.op("Floor", [e.op("Div", [a, b])]), "int32");
+    // ONNX divides integers towards zero; a division by zero, and that of the lowest number by -1, would end the process.
+    const byZero = e.op("Equal", [b, e.int(0)]);
+    const negated = e.op("Equal", [b, e.int(-1)]);
+    const divisor = e.op("Where", [e.op("Or", [byZero, negated]), e.int(1), b]);
+    const quotient = e.op("Div", [a, divisor]);
+    const rest = e.op("Sub", [a, e.op("Mul", [quotient, divisor])]);
+    const sameSign = e.op("Equal", [e.op("Less", [rest, e.int(0)]), e.op("Less", [divisor, e.int(0)])]);
+    const isWhole = e.op("Or", [sameSign, e.op("Equal", [rest, e.int(0)])]);
+    const floor = e.op("Where", [isWhole, quotient, e.op("Sub", [quotient, e.int(1)])]);
+    // By zero TensorFlow.js has 0.
+    return e.op("Where", [byZero, e.int(0), e.op("Where", [negated, e.op("Neg", [a]), floor])]);
   },
   "int32",
 );

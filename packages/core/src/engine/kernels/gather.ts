@@ -1,4 +1,6 @@
-// Kernels of TensorFlow.js that take or place elements by positions that are numbers themselves.
+// Kernels of TensorFlow.js that take or place elements by positions that are numbers themselves. ONNX counts negative ones
+// from the end, and one that is moved to another batch's place would be found there: a position outside of its axis becomes
+// one past the end of all, at which a run on the CPU stops, as TensorFlow.js does.
 
 import { PeftError } from "../../errors.js";
 import type { Emitter } from "../emit.js";
@@ -8,6 +10,12 @@ import { axisOf } from "./shapes.js";
 
 function intConstant(e: Emitter, values: readonly number[], shape: readonly number[]): string {
   return e.constant("int32", shape, new Uint8Array(Int32Array.from(values).buffer));
+}
+
+/** Positions on an axis of `length` as `at` has them, those outside of it as `past`. */
+function emitWithin(e: Emitter, positions: string, length: number, at: string, past: number): string {
+  const outside = e.op("Or", [e.op("Less", [positions, e.int(0)]), e.op("GreaterOrEqual", [positions, e.int(length)])]);
+  return e.op("Where", [outside, e.int(past), at]);
 }
 
 defineKernel({
@@ -25,7 +33,12 @@ defineKernel({
     const indices = inputs.indices!;
     const axis = axisOf(attrs.axis, x.shape.length);
     const batch = (attrs.batchDims as number) ?? 0;
-    if (batch === 0) return e.op("Gather", [e.of(x), e.of(indices)], { axis: BigInt(axis) });
+    const length = x.shape[axis]!;
+    const given = e.of(indices);
+    if (batch === 0) {
+      const positions = e.op("Where", [e.op("Less", [given, e.int(0)]), e.int(length), given]);
+      return e.op("Gather", [e.of(x), positions], { axis: BigInt(axis) });
+    }
     // The batches are laid side by side on one axis, and each batch's indices are moved to its place.
     const groups = sizeOf(x.shape.slice(0, batch));
     if (axis !== batch) {
@@ -34,12 +47,12 @@ defineKernel({
         hint: 'move the axis behind the batch with tf.transpose, or run this function under useEngine("eager")',
       });
     }
-    const length = x.shape[axis]!;
     const flat = e.reshape(e.of(x), [groups * length, ...x.shape.slice(axis + 1)]);
     const offsets = Array.from({ length: groups }, (_, i) => i * length);
     const each = sizeOf(indices.shape.slice(batch));
-    const moved = e.op("Add", [e.reshape(e.of(indices), [groups, each]), intConstant(e, offsets, [groups, 1])]);
-    const rows = e.op("Gather", [flat, moved], { axis: 0n });
+    const own = e.reshape(given, [groups, each]);
+    const moved = e.op("Add", [own, intConstant(e, offsets, [groups, 1])]);
+    const rows = e.op("Gather", [flat, emitWithin(e, own, length, moved, groups * length)], { axis: 0n });
     return e.reshape(rows, outputs[0]!.shape);
   },
 });
@@ -47,9 +60,15 @@ defineKernel({
 /** Positions of several axes, [..., axes], as positions on those axes laid out flat, [places]. */
 function emitFlatPositions(e: Emitter, indices: Value, lead: readonly number[]): string {
   const strides = lead.map((_, i) => sizeOf(lead.slice(i + 1)));
-  const scaled = e.op("Mul", [e.of(indices), intConstant(e, strides, [strides.length])]);
+  const given = e.of(indices);
+  const scaled = e.op("Mul", [given, intConstant(e, strides, [strides.length])]);
   const flat = e.op("ReduceSum", [scaled, e.ints([-1])], { keepdims: 0n });
-  return e.reshape(flat, [sizeOf(indices.shape) / lead.length]);
+  const outside = e.op("Or", [
+    e.op("Less", [given, e.int(0)]),
+    e.op("GreaterOrEqual", [given, intConstant(e, lead, [lead.length])]),
+  ]);
+  const any = e.cast(e.op("ReduceMax", [e.cast(outside, "int32"), e.ints([-1])], { keepdims: 0n }), "bool");
+  return e.reshape(e.op("Where", [any, e.int(sizeOf(lead)), flat]), [sizeOf(indices.shape) / lead.length]);
 }
 
 defineKernel({
@@ -79,8 +98,15 @@ function emitScatterSum(e: Emitter, ids: string, rows: string, { shape, dtype }:
 defineKernel({
   name: "UnsortedSegmentSum",
   infer: ({ x }, { numSegments }) => ({ shape: [numSegments as number, ...x!.shape.slice(1)], dtype: x!.dtype }),
-  emit: ({ inputs, attrs }, e) =>
-    emitScatterSum(e, e.of(inputs.segmentIds!), e.of(inputs.x!), inputs.x!, attrs.numSegments as number),
+  emit: ({ inputs, attrs }, e) => {
+    // Rows of no segment are left out, as TensorFlow.js does: they add zeros to the first.
+    const x = inputs.x!;
+    const [ids, segments] = [e.of(inputs.segmentIds!), attrs.numSegments as number];
+    const inside = e.op("And", [e.op("GreaterOrEqual", [ids, e.int(0)]), e.op("Less", [ids, e.int(segments)])]);
+    const column = e.reshape(inside, [x.shape[0]!, ...x.shape.slice(1).map(() => 1)]);
+    const rows = e.op("Where", [column, e.of(x), x.dtype === "int32" ? e.int(0) : e.float(0)]);
+    return emitScatterSum(e, e.op("Where", [inside, ids, e.int(0)]), rows, x, segments);
+  },
 });
 
 defineKernel({

@@ -11,6 +11,14 @@ function emitReduction(onnx: string, x: string, value: Value, node: Node, e: Emi
   return e.op(onnx, [x, e.ints(axes)], { keepdims: node.attrs.keepDims ? 1n : 0n });
 }
 
+/** A largest or smallest float. ONNX Runtime passes over a NaN; TensorFlow.js gives it. */
+function emitExtreme(onnx: string, x: string, value: Value, node: Node, e: Emitter): string {
+  const extreme = emitReduction(onnx, x, value, node, e);
+  const nans = e.cast(e.op("IsNaN", [x]), "int32");
+  const hasNaN = e.cast(emitReduction("ReduceMax", nans, value, node, e), "bool");
+  return e.op("Where", [hasNaN, e.float(Number.NaN), extreme]);
+}
+
 /** The axes that are reduced; `Max` alone has another name for them. */
 function reducedAxes({ axis, reductionIndices }: Attrs, rank: number): number[] {
   return axesOf(axis ?? reductionIndices, rank);
@@ -34,7 +42,9 @@ for (const [name, onnx] of Object.entries(REDUCTIONS)) {
     emit: (node, e) => {
       const x = node.inputs.x!;
       const dtype = computed(x.dtype);
-      return emitReduction(onnx, x.dtype === dtype ? e.of(x) : e.cast(e.of(x), dtype), x, node, e);
+      const numbers = x.dtype === dtype ? e.of(x) : e.cast(e.of(x), dtype);
+      const isExtreme = (name === "Max" || name === "Min") && dtype === "float32";
+      return (isExtreme ? emitExtreme : emitReduction)(onnx, numbers, x, node, e);
     },
     rows: reductionRows,
     sumsRows: (node) => (name === "Sum" && !reductionRows(node) && !node.attrs.keepDims ? ["x"] : undefined),

@@ -55,8 +55,8 @@ const UNARY: Record<string, [fn: (x: tf.Tensor) => tf.Tensor, values?: readonly 
   step: [(x) => tf.step(x)],
   tan: [tf.tan, ANGLES],
   tanh: [tf.tanh],
-  "max along an axis": [(x) => tf.max(tf.stack([x, tf.onesLike(x)]), 0)],
-  "min along an axis": [(x) => tf.min(tf.stack([x, tf.onesLike(x)]), 0)],
+  "max along an axis": [(x) => tf.max(tf.stack([tf.onesLike(x), x, tf.onesLike(x)]), 0)],
+  "min along an axis": [(x) => tf.min(tf.stack([tf.onesLike(x), x, tf.onesLike(x)]), 0)],
   softmax: [(x) => tf.softmax(tf.stack([x, tf.zerosLike(x), tf.onesLike(x)], 1))],
   logSoftmax: [(x) => tf.logSoftmax(tf.stack([x, tf.zerosLike(x), tf.onesLike(x)], 1))],
 };
@@ -68,6 +68,10 @@ const BINARY: Record<string, [fn: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor, val
   maximum: [tf.maximum],
   minimum: [tf.minimum],
   mod: [tf.mod, DIVIDENDS],
+  "floorDiv of integers": [
+    (a, b) => tf.floorDiv(tf.cast(a, "int32"), tf.cast(b, "int32")),
+    [0, 1, -1, 2, -2, 7, -7, 16_777_213, -16_777_213, 2_147_483_520, -2_147_483_648],
+  ],
   // JavaScript alone has NaN for 1 to the power of NaN or infinity.
   pow: [(a, b) => tf.where(tf.equal(tf.abs(a), 1), tf.onesLike(a), tf.pow(a, b))],
   equal: [tf.equal],
