@@ -8,6 +8,8 @@ export interface Batch {
   readonly inputs: Readonly<Record<string, HostArray>>;
   /** Number of examples. */
   readonly size: number;
+  /** How many examples at the end the epoch has given before: those that fill a last batch. @defaultValue 0 */
+  readonly repeats?: number;
 }
 
 export interface EpochOptions {
@@ -26,4 +28,17 @@ export interface BatchSource {
    * decides the order. Absent where the source cannot tell.
    */
   fingerprint?(): Promise<string>;
+}
+
+/** The batch without the examples that fill it up. */
+export function withoutRepeats<B extends Batch>(batch: B): B {
+  const size = batch.size - (batch.repeats ?? 0);
+  if (size === batch.size) return batch;
+  const cut = ({ data, shape, dtype }: HostArray): HostArray => ({
+    data: data.slice(0, (data.length / shape[0]!) * size),
+    shape: [size, ...shape.slice(1)],
+    dtype,
+  });
+  const inputs = Object.fromEntries(Object.entries(batch.inputs).map(([name, array]) => [name, cut(array)]));
+  return { ...batch, inputs, size, repeats: 0 };
 }

@@ -91,14 +91,15 @@ export interface CheckpointParameters {
 /**
  * Writes a checkpoint and puts it in the place of the one at `folder`.
  *
- * @param keep checkpoints in all: as many of those before are kept under the names of their steps
+ * @param keep checkpoints in all: as many of those before are kept under the names of their steps. @defaultValue those that are
+ *   kept stay as they are
  * @throws PeftError FILE_UNWRITABLE; what was at `folder` is then still there
  */
 export async function writeTrainingCheckpoint(
   folder: string,
   state: CheckpointState,
   parameters: CheckpointParameters,
-  keep = 1,
+  keep?: number,
 ): Promise<void> {
   const tensors = new Map<string, HostTensor>();
   for (const [key, parameter] of keyed(parameters)) {
@@ -109,24 +110,38 @@ export async function writeTrainingCheckpoint(
     await writeSafetensors(join(beside, TENSORS_FILE), tensors);
     await writeJson(join(beside, STATE_FILE), { version: VERSION, ...state });
   };
-  await writeFolderAtomic(folder, fill, (previous) => retire(previous, dirname(folder), keep - 1));
+  const inRun = dirname(folder);
+  const { step } = state.progress;
+  await writeFolderAtomic(folder, fill, keep === undefined ? undefined : (old) => retire(old, inRun, keep - 1, step));
 }
 
-/** Keeps the checkpoint that was the last until now under the name of its step, and removes the oldest ones. */
-async function retire(previous: string, folder: string, keep: number): Promise<void> {
-  const state = keep > 0 ? await readState(previous).catch(() => undefined) : undefined;
-  if (state) {
-    const kept = join(folder, `checkpoint-${state.progress.step}`);
-    await rm(kept, { recursive: true, force: true });
-    await rename(previous, kept);
+/**
+ * Keeps the checkpoint that was the last until now under the name of its step, unless that is the new one's, and removes the
+ * oldest ones.
+ */
+async function retire(previous: string, folder: string, keep: number, newStep: number): Promise<void> {
+  const step = (await stateIn(previous))?.progress.step;
+  if (step !== undefined && step < newStep && keep > 0) {
+    const kept = join(folder, `checkpoint-${step}`);
+    if (await stateIn(kept)) await rm(kept, { recursive: true });
+    if (!(await isThere(kept))) await rename(previous, kept);
   }
-  const steps = (await readdir(folder)).flatMap((name) => RETIRED.exec(name)?.[1] ?? []).map(Number);
+  const steps: number[] = [];
+  for (const name of await readdir(folder)) {
+    const step = RETIRED.exec(name)?.[1];
+    if (step !== undefined && (await stateIn(join(folder, name)))) steps.push(Number(step));
+  }
   for (const step of steps.sort((a, b) => b - a).slice(keep)) {
     await rm(join(folder, `checkpoint-${step}`), { recursive: true, force: true });
   }
 }
 
 const RETIRED = /^checkpoint-(\d+)$/;
+
+/** The state of a checkpoint of ours; undefined for other trainers' folders, whose names are the same. */
+async function stateIn(folder: string): Promise<CheckpointState | undefined> {
+  return readState(folder).catch(() => undefined);
+}
 
 /**
  * Reads a checkpoint into parameters. All is checked before the first number is replaced.

@@ -1,6 +1,7 @@
 // Evaluation: a model's loss and metrics over a source of batches.
 
 import * as tf from "@tensorflow/tfjs";
+import { withoutRepeats } from "../data/batches.js";
 import type { Batch, BatchSource } from "../data/index.js";
 import { type ByName, compileByName } from "../engine/compileByName.js";
 import type { ModelInputs, ModelOutput } from "../models/index.js";
@@ -36,8 +37,8 @@ interface Made {
 const calls = new WeakMap<TrainableModel, Made[]>();
 
 /**
- * Evaluates a model on the first epoch of a source. The last batch runs at its own size: padded rows could not be kept
- * out of a loss that is one number a batch.
+ * Evaluates a model on the first epoch of a source, each example once: what fills a last batch (`repeats`) is left out, since
+ * it could not be kept out of a loss that is one number a batch.
  *
  * @throws the signal's reason when it is aborted; PeftError DATA_INVALID for a batch that the model cannot look up
  */
@@ -52,8 +53,9 @@ export async function evaluate(
   const evaluation = evaluationOf(model, metrics);
   await hooks?.beforeEvaluation?.();
   try {
-    for await (const batch of source.batches(0, { start: 0, signal })) {
+    for await (const given of source.batches(0, { start: 0, signal })) {
       signal?.throwIfAborted();
+      const batch = withoutRepeats(given);
       const { inputs, size } = batch;
       model.checkInputs?.(inputs);
       const names = Object.keys(inputs).sort();

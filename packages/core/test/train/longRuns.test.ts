@@ -1,7 +1,7 @@
 // What a trainer does over a run: steps over several batches, averages, evaluations, early ends, checkpoints that are kept.
 
 import { existsSync } from "node:fs";
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -229,6 +229,24 @@ describe("a run", () => {
     const resumed = new Mlp({ dropout: 0.2, seed: 9 });
     await all(new Trainer(resumed, options({ resume: join(folder.path, "checkpoint-8") })));
     expect(await numbersOf(resumed.parameters())).toEqual(await numbersOf(model.parameters()));
+  });
+
+  it("touches no folder of another trainer, and a new best leaves the checkpoints that are kept", async () => {
+    const foreign = join(folder.path, "checkpoint-2");
+    await mkdir(foreign);
+    await writeFile(join(foreign, "trainer_state.json"), '{"best_metric": null, "global_step": 2}');
+    const metrics = [scripted("better", [1, 2, 3, 4, 5, 6])];
+    const best = {
+      validation: validation(),
+      evaluateEvery: 2,
+      metrics,
+      bestMetric: "better",
+      bestMode: "max",
+    } as const;
+    await all(new Trainer(new Mlp(), options({ outputDir: folder.path, saveEvery: 2, keep: 3, ...best })));
+    const names = (await readdir(folder.path)).filter((name) => name.startsWith("checkpoint")).sort();
+    expect(names).toEqual(["checkpoint-10", "checkpoint-2", "checkpoint-8", "checkpoint-best", "checkpoint-last"]);
+    expect(await readdir(foreign)).toEqual(["trainer_state.json"]);
   });
 
   it("resume: true begins anew where there is no checkpoint", async () => {

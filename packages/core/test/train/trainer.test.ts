@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { beforeEach, describe, expect, it } from "vitest";
-import { type BatchSource, Parameter, useEngine } from "../../src/index.js";
+import { type BatchSource, Parameter, SequenceLoader, useEngine } from "../../src/index.js";
 import {
   adamW,
   arrayBatches,
@@ -60,6 +60,27 @@ describe.each(["compiled", "eager"] as const)("on the %s engine", (engine) => {
     expect((await readdir(folder)).sort()).toEqual(["checkpoint-best", "checkpoint-last", "log.jsonl"]);
     const log = (await readFile(join(folder, "log.jsonl"), "utf8")).trimEnd().split("\n");
     expect(log.map((line) => JSON.parse(line).type)).toEqual(events.map(({ type }) => type));
+    model.dispose();
+  });
+
+  it("an evaluation counts what fills a last batch no second time", async () => {
+    const { x, labels } = points(11, 2);
+    const dataset = {
+      length: 11,
+      get: (i: number) => ({
+        x: { data: x.data.slice(4 * i, 4 * i + 4), shape: [4], dtype: "float32" as const },
+        labels: { data: labels.data.slice(i, i + 1), shape: [], dtype: "int32" as const },
+      }),
+      fingerprint: async () => "points",
+    };
+    const model = new Mlp();
+    const [kept, padded] = await Promise.all(
+      (["keep", "pad"] as const).map((lastBatch) =>
+        evaluate(model, new SequenceLoader(dataset, { batchSize: 4, lastBatch })),
+      ),
+    );
+    expect(padded).toEqual(kept);
+    expect(padded!.examples).toBe(11);
     model.dispose();
   });
 
