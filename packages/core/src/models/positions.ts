@@ -34,7 +34,7 @@ export function resizePositions(
 function weights(from: number, to: number, method: "bicubic" | "bilinear"): tf.Tensor2D {
   const matrix = new Float32Array(to * from);
   for (let i = 0; i < to; i++) {
-    // Of bilinear the first and the last meet; of bicubic the edges of the first and of the last do.
+    // The first and the last places of the two grids meet in their centres; of bicubic in their outer edges.
     const position = method === "bilinear" ? (i * (from - 1)) / Math.max(1, to - 1) : ((i + 0.5) * from) / to - 0.5;
     const left = Math.floor(position);
     const t = position - left;
