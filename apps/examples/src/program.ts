@@ -27,7 +27,16 @@ export function createProgram(commands: Commands): Command {
     .option("--seeds <n>", "how often each method is trained, with seeds 0, 1, …", positiveInteger, 1)
     .addOption(new Option("--engine <engine>", "what runs the steps").choices(ENGINES).default("compiled"))
     .option("--out <dir>", "the run folder (default: runs/mosa-<time>)")
-    .addOption(new Option("--resume <dir>", "go on with the interrupted run in this folder").conflicts(["data", "out"]))
+    .addOption(
+      new Option("--resume <dir>", "go on with the interrupted run in this folder, whose options it keeps").conflicts([
+        "data",
+        "perClass",
+        "epochs",
+        "seeds",
+        "engine",
+        "out",
+      ]),
+    )
     .option("--json", "print the run's summary.json and nothing else on standard output", false)
     .action(async (options: MosaOptions) => {
       await commands.mosa(options);

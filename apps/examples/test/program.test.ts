@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { repeatCommand, resumeCommand } from "../src/command.js";
 import { listenForInterrupt } from "../src/interrupt.js";
 import type { MosaOptions } from "../src/mosa/options.js";
-import { openRunFolder } from "../src/mosa/runFolder.js";
+import { beginRun, planRun, reopenRun } from "../src/mosa/runFolder.js";
+import type { PretrainOptions } from "../src/pretrain/index.js";
 import { createProgram } from "../src/program.js";
 import type { ResultsOptions } from "../src/results/index.js";
 
@@ -75,11 +76,7 @@ describe("the command line of the MoSA example", () => {
       out: "o",
       json: true,
     });
-    expect(await parse("mosa", "--resume", "runs/x", "--engine", "eager")).toEqual({
-      ...defaults,
-      resume: "runs/x",
-      engine: "eager",
-    });
+    expect(await parse("mosa", "--resume", "runs/x", "--json")).toEqual({ ...defaults, resume: "runs/x", json: true });
   });
 
   it.each([
@@ -88,10 +85,21 @@ describe("the command line of the MoSA example", () => {
     ["--per-class", "-1"],
     ["--per-class", "1e3"],
     ["--engine", "cuda"],
-    ["--resume", "a", "--data", "b"],
     ["--unknown"],
   ])("refuses %s %s", async (...args) => {
     await expect(parse("mosa", ...args)).rejects.toThrow(/error: /);
+  });
+
+  it.each([
+    ["--data", "d"],
+    ["--per-class", "100"],
+    ["--epochs", "3"],
+    ["--seeds", "1"],
+    ["--engine", "compiled"],
+    ["--out", "o"],
+  ])("refuses %s beside --resume, which keeps the options of the run", async (option, value) => {
+    const parsing = parse("mosa", "--resume", "runs/x", option, value);
+    await expect(parsing).rejects.toThrow(new RegExp(`'--resume <dir>' cannot be used with option '${option} `));
   });
 
   it("is written back as the command that repeats the run", async () => {
@@ -117,6 +125,23 @@ describe("the command line of the MoSA example", () => {
   });
 });
 
+describe("the command line of the pretraining", () => {
+  it("goes on with an interrupted one by its own command with --resume", async () => {
+    const given: PretrainOptions = { data: "d", epochs: 3, share: 0.1, out: "runs/x", resume: true };
+    let parsed: PretrainOptions | undefined;
+    const program = createProgram({
+      mosa: async () => {},
+      pretrain: async (options) => {
+        parsed = options;
+      },
+      results: async () => {},
+    });
+    const [, , ...words] = shellWords(repeatCommand("pretrain", given));
+    await program.parseAsync(words, { from: "user" });
+    expect(parsed).toEqual(given);
+  });
+});
+
 // POSIX quoting, as far as repeatCommand uses it: bare words, '…' and \'.
 function shellWords(line: string): string[] {
   return [...line.matchAll(/(?:'[^']*'|\\'|[^\s'\\])+/g)].map(([word]) =>
@@ -133,26 +158,28 @@ describe("a run folder", () => {
 
   it("begins with the options and the command that repeats the run, and can be gone on with", async () => {
     const options = { ...defaults, engine: "eager", out: join(folder, "a/b") } as const;
-    const run = await openRunFolder(options);
+    const run = planRun(options);
+    expect(existsSync(join(folder, "a"))).toBe(false);
+    await beginRun(run);
     expect(run).toMatchObject({ path: options.out, command: repeatCommand("mosa", options) });
     expect(JSON.parse(readFileSync(join(options.out, "config.json"), "utf8"))).toMatchObject({
       example: "mosa",
       command: run.command,
     });
-    const again = await openRunFolder({ ...defaults, resume: options.out });
+    const again = await reopenRun(options.out, false);
     expect(again).toMatchObject({ path: options.out, command: run.command, started: run.started });
     expect(again.options).toMatchObject({ engine: "eager", seeds: 1 });
   });
 
   it("of something else is refused", async () => {
     writeFileSync(join(folder, "config.json"), '{"example": "other"}');
-    await expect(openRunFolder({ ...defaults, resume: folder })).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+    await expect(reopenRun(folder, false)).rejects.toMatchObject({ code: "CONFIG_INVALID" });
   });
 
   it("that cannot be written is a coded error", async () => {
     writeFileSync(join(folder, "file"), "");
-    const run = openRunFolder({ ...defaults, engine: "eager", out: join(folder, "file/run") });
-    await expect(run).rejects.toMatchObject({ code: "FILE_UNWRITABLE" });
+    const run = planRun({ ...defaults, engine: "eager", out: join(folder, "file/run") });
+    await expect(beginRun(run)).rejects.toMatchObject({ code: "FILE_UNWRITABLE" });
   });
 });
 

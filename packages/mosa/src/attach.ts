@@ -41,7 +41,7 @@ export function attachMosa(host: HostModel, config: MosaConfig, seed: number): A
   return composeAttachment({
     parameters: new Map([...parameters, ...heads.parameters]),
     trainable: new Map([...parameters.filter(([, parameter]) => !fixed.has(parameter)), ...heads.parameters]),
-    bytes: new Set(experts.flatMap((side) => side.owners.map(({ name }) => name))),
+    bytes: new Map(experts.flatMap((side) => side.owners.map(({ name }) => [name, side.count]))),
     hooks,
     own: [...hooks.state!.values()],
     layers,

@@ -42,8 +42,12 @@ interface Counted {
   readonly left?: Parameter;
 }
 
-/** The name of a side's counter among the hooks' state. */
-export const counterOf = (path: string, counter: "steps" | "moving" | "drawn" | "left"): string => `${path}.${counter}`;
+const countedOf = new WeakMap<Experts, Counted>();
+
+/** What training has counted of a side's experts. */
+export function countsOf(side: Experts): Pick<Counted, "steps" | "drawn"> {
+  return countedOf.get(side)!;
+}
 
 /**
  * The hooks of a model's split sides. A step's experts are drawn from the site `<path of the side>.experts`, unless the
@@ -54,17 +58,18 @@ export const counterOf = (path: string, counter: "steps" | "moving" | "drawn" | 
 export function mosaHooks(sides: readonly Experts[], options: HookOptions, blocks: number): TrainingHooks {
   const counted = sides.map((side): Counted => {
     const shape = [side.count];
-    const counter = (name: Parameters<typeof counterOf>[1]) =>
-      Parameter.zeros(shape, { name: counterOf(side.path, name) });
+    const counter = (name: "steps" | "moving" | "drawn") => Parameter.zeros(shape, { name: `${side.path}.${name}` });
     const all = (): Float32Array => new Float32Array(side.count).fill(1);
-    const left = new Parameter(shape, all, { name: counterOf(side.path, "left") });
-    return {
+    const left = new Parameter(shape, all, { name: `${side.path}.left` });
+    const one = {
       side,
       steps: counter("steps"),
       moving: counter("moving"),
       drawn: counter("drawn"),
       ...(options.draws === "stratified" && { left }),
     };
+    countedOf.set(side, one);
+    return one;
   });
   const scopes = new Map<string, () => UpdateScope>(
     counted.flatMap(({ side, steps, moving }) =>

@@ -41,21 +41,23 @@ const WARMUP = 0.1;
  * const trainer = new Trainer(model, mosaRecipe({ train, validation, learningRate }));
  * ```
  *
- * @param overrides what differs; `train` is needed. A warm-up that is not given is a tenth of the run, in whatever
- *   `scheduleBy` counts: by epoch, the first epoch runs at a rate of 0, so let a short run count steps.
+ * @param overrides what differs; `train` is needed. Where neither `warmup` nor `warmupRatio` is given, the warm-up is a tenth
+ *   of the run, in whatever `scheduleBy` counts: by epoch, the first epoch runs at a rate of 0, so let a short run count steps.
  */
 export function mosaRecipe(overrides: Partial<TrainerOptions> & Pick<TrainerOptions, "train">): TrainerOptions {
   const { train, steps, epochs = steps === undefined ? EPOCHS : undefined, scheduleBy = "epoch" } = overrides;
-  const totalSteps = steps ?? epochs! * train.batchesPerEpoch;
-  const total = scheduleBy === "step" ? totalSteps : Math.ceil(totalSteps / train.batchesPerEpoch);
-  const hasOwnSchedule = typeof overrides.schedule === "function";
+  const { accumulate = 1, schedule, warmupRatio } = overrides;
+  const stepsPerEpoch = Math.ceil(train.batchesPerEpoch / accumulate);
+  const totalSteps = steps ?? epochs! * stepsPerEpoch;
+  const total = scheduleBy === "step" ? totalSteps : Math.ceil(totalSteps / stepsPerEpoch);
+  const hasOwnWarmup = typeof schedule === "function" || warmupRatio !== undefined;
   return {
     learningRate: MOSA_PRESETS.cub200.learningRate,
     optimizer: adamWLegacy({ betas: [0.9, 0.999], eps: 1e-6 }),
     weightDecay: 0.01,
     groups: [noDecay],
     schedule: "cosine",
-    ...(hasOwnSchedule ? {} : { warmup: Math.round(WARMUP * total) }),
+    ...(hasOwnWarmup ? {} : { warmup: Math.round(WARMUP * total) }),
     scheduleBy,
     seed: 3407,
     ...overrides,

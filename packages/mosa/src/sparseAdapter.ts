@@ -71,7 +71,7 @@ export class SparseAdapterConfig extends PeftConfig<SparseAdapterFields> {
     return {
       ...attachment,
       parameters: new Map([...attachment.parameters, ...masks]),
-      bytes: new Set(masks.keys()),
+      bytes: new Map([...masks.keys()].map((name) => [name, 2])),
       hooks: {
         updateScope: (name) => {
           const found = masks.get(`${name}_mask`);

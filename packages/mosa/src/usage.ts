@@ -2,7 +2,7 @@
 
 import type { PeftModel } from "@peft/core";
 import { expertsAmong } from "./experts.js";
-import { counterOf } from "./hooks.js";
+import { countsOf } from "./hooks.js";
 
 /** Of one split side. */
 export interface ModuleUsage {
@@ -15,18 +15,16 @@ export interface ModuleUsage {
 }
 
 /**
- * How often each expert was drawn and moved since training began. The adapter must be active and made to be trained.
+ * How often each expert of an adapter, active or not, was drawn and moved since training began.
  *
  * @param adapterName @defaultValue "default"
  * @throws PeftError ADAPTER_UNKNOWN
  */
 export async function moduleUsage(model: PeftModel, adapterName = "default"): Promise<ModuleUsage[]> {
-  const state = [...(model.hooks?.state?.values() ?? [])];
-  const read = async (name: string): Promise<number[]> =>
-    Array.from((await state.find((parameter) => parameter.name === name)?.read()) ?? []);
   const usage: ModuleUsage[] = [];
-  for (const path of expertsAmong(model.adapterParameters(adapterName)).keys()) {
-    usage.push({ path, passes: await read(counterOf(path, "drawn")), updates: await read(counterOf(path, "steps")) });
+  for (const [path, side] of expertsAmong(model.adapterParameters(adapterName))) {
+    const { drawn, steps } = countsOf(side);
+    usage.push({ path, passes: Array.from(await drawn.read()), updates: Array.from(await steps.read()) });
   }
   return usage;
 }

@@ -1,12 +1,13 @@
 // What is on disk: our own files key by key, and those of the library `adapters`.
 
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   env,
   getPeftModel,
   LAYOUTS,
+  PeftModel,
   parseViTConfig,
   readSafetensors,
   useEngine,
@@ -75,6 +76,31 @@ describe("a training checkpoint", () => {
     model.dispose();
   });
 });
+
+it.each<[string, Partial<MosaFields>, string]>([
+  ["MoSL", { style: "lora" }, "query.up.owner"],
+  ["split biases", { splitBias: true }, "up.owner"],
+])(
+  "with %s a config of fewer experts than own entries in the file is refused, and the host left as it was",
+  async (_, fields, tensor) => {
+    const model = getPeftModel(tinyHost(), new MosaConfig({ bottleneck: 4, ...fields }));
+    const host = tinyHost();
+    const before = await logitsOf(host);
+    await inFolder(async (folder) => {
+      await model.savePretrained(folder);
+      const path = join(folder, "adapter_config.json");
+      await writeFile(path, (await readFile(path, "utf8")).replace(/"num_experts": 4/, '"num_experts": 2'));
+      const loading = PeftModel.fromPretrained(host, folder);
+      await expect(loading).rejects.toMatchObject({
+        code: "CHECKPOINT_INVALID",
+        place: join(folder, "adapter_model.safetensors"),
+        message: expect.stringContaining(`${tensor} has a`),
+      });
+    });
+    expect(await logitsOf(host)).toEqual(before);
+    model.dispose();
+  },
+);
 
 describe("the files of the library adapters", () => {
   it.each(["adaptformer", "pfeiffer", "houlsby"] as const)(

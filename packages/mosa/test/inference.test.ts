@@ -74,6 +74,21 @@ describe.each(["compiled", "eager"] as const)("inference, %s", (engine) => {
     model.dispose();
   });
 
+  it("the report of usage is of the adapter that is named, whichever is active", async () => {
+    const model = getPeftModel(tinyHost(), config());
+    await train(model, { train: batches(10), epochs: 1 });
+    const first = await moduleUsage(model);
+    model.addAdapter("second", config({ numExperts: 2 }));
+    model.setAdapter("second");
+    await train(model, { train: batches(4), epochs: 1 });
+    expect(await moduleUsage(model)).toEqual(first);
+    for (const { passes } of await moduleUsage(model, "second")) {
+      expect(passes).toHaveLength(2);
+      expect(passes[0]! + passes[1]!).toBe(8);
+    }
+    model.dispose();
+  });
+
   it("the report of usage counts every pass, and the updates of each expert by the optimizer's semantics", async () => {
     for (const optimizerSemantics of ["official", "lazy"] as const) {
       const model = getPeftModel(tinyHost(), config({ optimizerSemantics }));

@@ -26,6 +26,21 @@ describe("the recipe", () => {
     expect("warmup" in mosaRecipe({ train: batches(7), schedule: () => 1 })).toBe(false);
   });
 
+  it("counts steps as the trainer does, which takes several batches for one", () => {
+    // 20 epochs of 4 steps are 80 steps, and 80 steps are 20 epochs.
+    const options = { train: batches(7), accumulate: 2 };
+    expect(mosaRecipe({ ...options, epochs: 20, scheduleBy: "step" }).warmup).toBe(8);
+    expect(mosaRecipe({ ...options, steps: 80 }).warmup).toBe(2);
+  });
+
+  it("has the warm-up of a `warmupRatio` that is given, and then none of its own", () => {
+    const options = mosaRecipe({ train: batches(10), epochs: 10, scheduleBy: "step", warmupRatio: 0.2 });
+    expect(options.warmupRatio).toBe(0.2);
+    expect("warmup" in options).toBe(false);
+    const model = getPeftModel(tinyHost(), new MosaConfig({ bottleneck: 4 }));
+    expect(() => new Trainer(model, options)).not.toThrow();
+  });
+
   it("has the original's optimizer (§8.14)", () => {
     const { optimizer, weightDecay } = mosaRecipe({ train: batches() });
     expect(optimizer!.name).toBe("adamWLegacy");

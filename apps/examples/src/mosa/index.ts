@@ -12,7 +12,7 @@ import { adapterFolder, nameSome, saveAndMerge } from "./finale.js";
 import { METHODS } from "./methods.js";
 import { isSlow, type MosaOptions } from "./options.js";
 import { openPictures, type Pictures } from "./pictures.js";
-import { openRunFolder, type RunFolder } from "./runFolder.js";
+import { beginRun, planRun, type RunFolder, reopenRun } from "./runFolder.js";
 import { finishedResult, type Result, type Setting, train } from "./training.js";
 
 export { ENGINES, type MosaOptions } from "./options.js";
@@ -22,10 +22,15 @@ const BATCH = 32;
 const EPOCHS = { shipped: 20, data: 60 };
 const SLOW = { batch: 4, epochs: 1 };
 
-/** Runs the example. Resolves with the run's folder. */
+/**
+ * Runs the example. Resolves with the run's folder.
+ *
+ * @throws PeftError RUN_EXISTS for the folder of another run, and what opening the pictures and the engine throws: there is
+ *   no folder then; with `resume` FILE_MISSING, JSON_INVALID, CONFIG_INVALID
+ */
 export async function runMosa(given: MosaOptions): Promise<string> {
   checkHost(HOST_FOLDER);
-  const run = await openRunFolder(given);
+  const run = given.resume === undefined ? planRun(given) : await reopenRun(given.resume, given.json);
   const { options } = run;
   const pictures = await openPictures(options);
   const isLooking = isSlow(options.engine);
@@ -40,6 +45,7 @@ export async function runMosa(given: MosaOptions): Promise<string> {
     say(`${name} is for looking, not for results: few pictures, one epoch. Leave --engine out for both.`);
   }
 
+  if (given.resume === undefined) await beginRun(run);
   const interrupt = listenForInterrupt({
     onInterrupt: () => say(`\nStopping after this step. Go on with:\n  ${resumeCommand("mosa", run.path)}`),
   });

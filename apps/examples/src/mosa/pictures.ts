@@ -8,6 +8,7 @@ import {
   filterClasses,
   type ImageDataset,
   ImageFolder,
+  PeftError,
   subset,
   takePerClass,
 } from "@peft/core";
@@ -22,6 +23,9 @@ export interface Pictures {
   readonly validation: ImageDataset;
   readonly test: ImageDataset;
 }
+
+/** CIFAR-10's, in the order of its labels. */
+const CIFAR10_CLASSES = [...PRETRAINING_CLASSES, "frog", "horse", "ship", "truck"];
 
 /** Validation pictures of each class, where they are taken from a container's training part. */
 const VALIDATION_PER_CLASS = 50;
@@ -48,15 +52,37 @@ async function openAll(data: string | undefined, perClass: number): Promise<Pict
     const { classes, train, validation, test } = await ImageFolder.open(FASHION_FOLDER);
     return { description: "Fashion-MNIST, a sample", classes, ...inMemory({ train, validation, test }) };
   }
-  if (existsSync(join(data, "train.json"))) return openContainer(data, perClass);
+  if (existsSync(join(data, "train.json"))) return fewOf(await openContainer(data), data, perClass);
   const { classes, train, validation, test } = await ImageFolder.open(data);
   return { description: data, classes, ...inMemory({ train: takeAtMost(train, perClass), validation, test }) };
 }
 
-/** A CIFAR-10 container: the classes that the host has not seen, or all of another container's. */
-async function openContainer(data: string, perClass: number): Promise<Pictures> {
+/**
+ * The classes of CIFAR-10 that the host has not seen.
+ *
+ * @param data the folder of its container
+ * @throws PeftError DATA_INVALID for a container of other classes, FILE_MISSING where there is none, and what reading
+ *   pictures throws
+ */
+export async function openCifar10(data: string, perClass: number): Promise<Pictures> {
+  const container = await openContainer(data);
+  for (const [part, { classes }] of Object.entries(container)) {
+    if (classes.join() === CIFAR10_CLASSES.join()) continue;
+    throw new PeftError("DATA_INVALID", `the classes are not CIFAR-10's, but ${classes.join(", ")}`, {
+      place: join(data, `${part}.json`),
+      hint: `name the folder of CIFAR-10's container, whose classes are ${CIFAR10_CLASSES.join(", ")}`,
+    });
+  }
+  return fewOf(container, data, perClass);
+}
+
+async function openContainer(data: string): Promise<Record<"train" | "dev", ImageDataset>> {
   const open = async (name: string): Promise<ImageDataset> => ContainerDataset.open(join(data, `${name}.json`));
-  const [whole, dev] = [await open("train"), await open("dev")];
+  return { train: await open("train"), dev: await open("dev") };
+}
+
+/** Of a CIFAR-10 container the classes that the host has not seen, or all of another container's. */
+function fewOf({ train: whole, dev }: Record<"train" | "dev", ImageDataset>, data: string, perClass: number): Pictures {
   const seen: readonly string[] = PRETRAINING_CLASSES;
   const classes = whole.classes.filter((name) => !seen.includes(name));
   const known = filterClasses(whole, classes);

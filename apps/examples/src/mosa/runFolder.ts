@@ -1,5 +1,6 @@
 // The folder that a run leaves behind, and what is needed to go on with it.
 
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { makeFolder, PeftError, readJson, writeJson } from "@peft/core";
 import * as v from "valibot";
@@ -32,23 +33,33 @@ export interface RunFolder {
 }
 
 /**
- * Begins a run: makes its folder with `config.json`; with `resume`, reads the folder of a run that is there.
+ * The run that is to be in a folder, of which nothing is written yet.
  *
- * @throws PeftError FILE_UNWRITABLE; with `resume` FILE_MISSING, CONFIG_INVALID
+ * @throws PeftError RUN_EXISTS for the folder of another run
  */
-export async function openRunFolder(options: MosaOptions): Promise<RunFolder> {
-  if (options.resume !== undefined) return reopen(resolve(options.resume), options.json);
-  const path = resolve(options.out ?? join("runs", `mosa-${timestamp(new Date())}`));
-  const { out: _, resume: __, ...kept } = options;
-  if (kept.data !== undefined) kept.data = resolve(kept.data);
-  const started = new Date().toISOString();
-  const command = repeatCommand("mosa", options);
-  await makeFolder(path);
-  await writeJson(join(path, CONFIG), { example: "mosa", started, command, options: kept });
-  return { path, options, command, started };
+export function planRun(options: MosaOptions): RunFolder {
+  const now = new Date();
+  const path = resolve(options.out ?? join("runs", `mosa-${timestamp(now)}`));
+  if (existsSync(join(path, CONFIG))) {
+    throw new PeftError("RUN_EXISTS", "the folder holds another run, whose results would be taken for this one's", {
+      place: path,
+      hint: "go on with that run (--resume), or choose another folder",
+    });
+  }
+  return { path, options, command: repeatCommand("mosa", options), started: now.toISOString() };
 }
 
-async function reopen(path: string, json: boolean): Promise<RunFolder> {
+/** Makes the folder of a planned run, with `config.json`. @throws PeftError FILE_UNWRITABLE */
+export async function beginRun({ path, options, command, started }: RunFolder): Promise<void> {
+  const { out: _, resume: __, ...kept } = options;
+  if (kept.data !== undefined) kept.data = resolve(kept.data);
+  await makeFolder(path);
+  await writeJson(join(path, CONFIG), { example: "mosa", started, command, options: kept });
+}
+
+/** The run that a folder holds. @throws PeftError FILE_MISSING, JSON_INVALID, CONFIG_INVALID */
+export async function reopenRun(folder: string, json: boolean): Promise<RunFolder> {
+  const path = resolve(folder);
   const parsed = v.safeParse(ConfigSchema, await readJson(join(path, CONFIG)));
   if (!parsed.success) {
     throw new PeftError("CONFIG_INVALID", "this is not the folder of a run of this example", { place: path });

@@ -12,6 +12,7 @@ import {
   randomCrop,
   randomHorizontalFlip,
   readJson,
+  readRunLog,
   resizeTo,
   Trainer,
   ViTForImageClassification,
@@ -71,8 +72,8 @@ export function testLoader(setting: Setting): DataLoader {
 }
 
 /**
- * Trains a method, or goes on with its training where the folder holds a checkpoint, or reads the result that is there.
- * Resolves with the result and the trained model, which belongs to the caller.
+ * Trains a method, or goes on with its training where the folder holds a checkpoint; of a finished one the model is loaded
+ * and the result read. Resolves with the result and the trained model, which belongs to the caller.
  */
 export async function train(
   method: Method,
@@ -102,27 +103,19 @@ export async function train(
       loadBest: true,
     }),
   );
-  const points: CurvePoint[] = [];
-  let stepsPerSecond = 0;
   let progress: Progress | undefined;
   try {
     for await (const event of trainer.run({ signal })) {
-      const point = { method: method.name, seed };
       if (event.type === "start") {
         const label = `${method.name}, seed ${seed}`;
         progress = startProgress({ label, total: event.totalSteps, done: event.step });
-      } else if (event.type === "step") {
-        points.push({ ...point, step: event.step, split: "train", loss: event.loss });
-        stepsPerSecond = event.stepsPerSecond;
-        progress?.update(event.step, `loss ${event.loss.toFixed(3)}`);
-      } else if (event.type === "evaluation") {
-        const { loss, accuracy } = event.metrics;
-        points.push({ ...point, step: event.step, split: "validation", loss, accuracy });
-      }
+      } else if (event.type === "step") progress?.update(event.step, `loss ${event.loss.toFixed(3)}`);
     }
   } finally {
     progress?.stop();
   }
+  const finished = await finishedResult(folder);
+  if (finished) return { result: finished, model };
   const { accuracy } = await evaluate(model, testLoader(setting), { signal });
   const result: Result = {
     method: method.name,
@@ -130,11 +123,31 @@ export async function train(
     accuracy: accuracy ?? 0,
     parametersTrained: await trainedNumbers(model),
     parametersDeployed: await deployedNumbers(model),
-    stepsPerSecond,
-    points,
+    ...(await historyOf(method.name, seed, folder)),
   };
   await writeJson(join(folder, RESULT), result);
   return { result, model };
+}
+
+/** From the log, which also holds what was done before the training was stopped and gone on with. */
+async function historyOf(
+  method: string,
+  seed: number,
+  folder: string,
+): Promise<Pick<Result, "stepsPerSecond" | "points">> {
+  const points: CurvePoint[] = [];
+  let stepsPerSecond = 0;
+  for (const event of (await readRunLog(folder)).events) {
+    const { step } = event;
+    if (event.type === "step") {
+      points.push({ method, seed, step, split: "train", loss: event.loss });
+      stepsPerSecond = event.stepsPerSecond;
+    } else if (event.type === "evaluation") {
+      const { loss, accuracy } = event.metrics;
+      points.push({ method, seed, step, split: "validation", loss, accuracy });
+    }
+  }
+  return { stepsPerSecond, points };
 }
 
 /** The result of a training that is finished. */

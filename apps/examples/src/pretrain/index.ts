@@ -25,7 +25,7 @@ import {
   ViTForImageClassification,
   writeJson,
 } from "@peft/core";
-import { resumeCommand } from "../command.js";
+import { repeatCommand } from "../command.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { type Progress, startProgress } from "../report/index.js";
 
@@ -98,7 +98,8 @@ export async function pretrain(options: PretrainOptions): Promise<string> {
 
   await makeFolder(out);
   const interrupt = listenForInterrupt({
-    onInterrupt: () => console.error(`stopping; go on with: ${resumeCommand("pretrain", out)}`),
+    onInterrupt: () =>
+      console.error(`stopping; go on with: ${repeatCommand("pretrain", { ...options, resume: true })}`),
   });
   let progress: Progress | undefined;
   let validated = "";

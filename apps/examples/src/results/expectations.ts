@@ -19,7 +19,8 @@ export interface Comparison {
 
 export interface Expectation {
   readonly claim: string;
-  readonly verdict: Verdict | "mixed";
+  /** `agrees`: all comparisons do. `disagrees`: one does. */
+  readonly verdict: Verdict;
   readonly comparisons: readonly Comparison[];
 }
 
@@ -114,10 +115,9 @@ const STUDENT: Readonly<Record<number, number>> = { 2: 4.303, 4: 2.776 };
 /** Equal means may differ in their last bit. */
 const ROUNDING = 1e-12;
 
-function together(verdicts: readonly Verdict[]): Expectation["verdict"] {
-  const has = (verdict: Verdict): boolean => verdicts.includes(verdict);
-  if (has("agrees") && has("disagrees")) return "mixed";
-  if (has("agrees")) return "agrees";
-  if (has("disagrees")) return "disagrees";
-  return has("not decided") ? "not decided" : "runs are missing";
+function together(verdicts: readonly Verdict[]): Verdict {
+  const all = (wanted: Verdict): boolean => verdicts.every((verdict) => verdict === wanted);
+  if (verdicts.includes("disagrees")) return "disagrees";
+  if (all("runs are missing")) return "runs are missing";
+  return all("agrees") ? "agrees" : "not decided";
 }

@@ -44,7 +44,9 @@ function cells(row: Row): string[] {
 }
 
 function line({ group, ahead, behind, difference, standardError, verdict }: Comparison): string[] {
-  const points = (value: number): string => (100 * value).toFixed(1);
+  // A standard error that rounds to nothing would make any difference look decided.
+  const digits = standardError !== null && standardError < 1e-3 ? 2 : 1;
+  const points = (value: number): string => (100 * value).toFixed(digits);
   const measured =
     difference === null || standardError === null
       ? "-"

@@ -25,9 +25,20 @@ export interface ResultsOptions {
 /** Checkpoints of the runs under way; those of other results are beside them. */
 const WORK = "runs/results-mosa";
 
-/** @throws PeftError ARGUMENT_INVALID for `rerun` without data; CONFIG_INVALID, JSON_INVALID for a damaged result */
+/**
+ * @throws PeftError ARGUMENT_INVALID for `rerun` without data, and for data and `only` without `rerun`; CONFIG_INVALID,
+ *   JSON_INVALID for a damaged result; what `rerun` throws
+ */
 export async function results({ rerun: isRerun, data, out, only, json }: ResultsOptions): Promise<void> {
   const folder = out === undefined ? STORED_FOLDER : resolve(out);
+  const idle = !isRerun && Object.entries({ data, only }).find(([, value]) => value !== undefined);
+  if (idle) {
+    const [option] = idle;
+    throw new PeftError("ARGUMENT_INVALID", `--${option} is for making runs`, {
+      place: `--${option}`,
+      hint: "give --rerun too, or leave it out to print what is stored",
+    });
+  }
   if (isRerun) {
     if (data === undefined) {
       throw new PeftError("ARGUMENT_INVALID", "--rerun needs pictures", {

@@ -6,7 +6,7 @@ import { compile, PeftError, type PeftModel, readImageProcessor, readRunLog, use
 import { withInference } from "@peft/mosa";
 import type * as tf from "@tensorflow/tfjs";
 import { checkHost } from "../mosa/assets.js";
-import { openPictures } from "../mosa/pictures.js";
+import { openCifar10 } from "../mosa/pictures.js";
 import { type Setting, testLoader, train } from "../mosa/training.js";
 import { readStored, type StoredResult, writeStored } from "./stored.js";
 import { type Group, type PlannedRun, plannedRuns } from "./study.js";
@@ -28,7 +28,10 @@ export interface RerunOptions {
   readonly say: (line: string) => void;
 }
 
-/** @throws PeftError of what is missing or damaged; the signal's reason when it is aborted, after a checkpoint */
+/**
+ * @throws PeftError of what is missing or damaged, DATA_INVALID for pictures that are not CIFAR-10's: nothing is written
+ *   then; the signal's reason when it is aborted, after a checkpoint
+ */
 export async function rerun({ data, results, work, only, groups, signal, say }: RerunOptions): Promise<void> {
   await useEngine("compiled");
   const runs = plannedRuns(groups).filter(({ id }) => only?.test(id) ?? true);
@@ -52,10 +55,7 @@ export async function rerun({ data, results, work, only, groups, signal, say }: 
 
 async function openSetting({ host, perClass, epochs }: Group, data: string, signal: AbortSignal): Promise<Setting> {
   checkHost(host);
-  const [pictures, processor] = await Promise.all([
-    openPictures({ data, perClass, engine: "compiled" }),
-    readImageProcessor(host),
-  ]);
+  const [pictures, processor] = await Promise.all([openCifar10(data, perClass), readImageProcessor(host)]);
   return { host, pictures, processor, epochs, batchSize: BATCH, signal };
 }
 

@@ -19,17 +19,21 @@ beforeEach(async () => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** Two classes that the host has not seen: red frogs and blue horses. */
-async function writeContainer(name: string, perClass: number): Promise<void> {
+const CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split(" ");
+
+/** Pictures of one colour for each of the four classes that the host has not seen: red frogs, blue horses. */
+async function writeContainer(name: string, perClass: number, classes = CLASSES): Promise<void> {
   const create = (background: string) => ({ create: { width: 32, height: 32, channels: 3 as const, background } });
-  const pictures = await Promise.all(["#c04040", "#4040c0"].map((colour) => sharp(create(colour)).png().toBuffer()));
-  const rows = Array.from({ length: 2 * perClass }, (_, i) => [
-    i % 2 === 0 ? 0 : pictures[0]!.length,
-    pictures[i % 2]!.length,
-    i % 2,
+  const colours = ["#c04040", "#4040c0", "#40c040", "#c0c040"];
+  const pictures = await Promise.all(colours.map((colour) => sharp(create(colour)).png().toBuffer()));
+  const places = pictures.map((_, i) => pictures.slice(0, i).reduce((sum, { length }) => sum + length, 0));
+  const index = Array.from({ length: 4 * perClass }, (_, i) => [
+    places[i % 4],
+    pictures[i % 4]!.length,
+    classes.length - 4 + (i % 4),
   ]);
   mkdirSync(join(folder, "data"), { recursive: true });
-  writeFileSync(join(folder, "data", `${name}.json`), JSON.stringify({ classes: ["frog", "horse"], index: rows }));
+  writeFileSync(join(folder, "data", `${name}.json`), JSON.stringify({ classes, index }));
   writeFileSync(join(folder, "data", `${name}.bin`), Buffer.concat(pictures));
 }
 
@@ -74,8 +78,8 @@ describe("a rerun", () => {
         .flatMap((seed) => [`vit-cifar6-100/sparse-32-${seed}`])
         .concat([1, 2].map((seed) => `vit-cifar6-100/mosa-32-${seed}`)),
     );
-    // 4 blocks: a norm, 128 to 32 and back, with biases; the head has 2 classes.
-    const [norm, down, up, head] = [2 * 128, 32 * 128 + 32, 128 * 32 + 128, 2 * 129];
+    // 4 blocks: a norm, 128 to 32 and back, with biases; the head has 4 classes.
+    const [norm, down, up, head] = [2 * 128, 32 * 128 + 32, 128 * 32 + 128, 4 * 129];
     const deployed = 4 * (norm + down + up) + head;
     expect(
       groups[0]!.rows.map(({ key, parametersTrained, parametersDeployed }) => ({
@@ -92,6 +96,21 @@ describe("a rerun", () => {
     expect(JSON.parse(readFileSync(resultPath("mosa-32-0"), "utf8")).validation).toHaveLength(1);
   });
 
+  it("takes CIFAR-10's container and no other pictures, and writes nothing then", async () => {
+    for (const part of ["dev", "train"]) {
+      await writeContainer(part, 52, ["frog", "horse", "sheep", "tree"]);
+      await expect(make(/-0$/)).rejects.toMatchObject({
+        code: "DATA_INVALID",
+        place: join(folder, "data", `${part}.json`),
+      });
+    }
+    rmSync(join(folder, "data", "train.json"));
+    mkdirSync(join(folder, "data/train/frog"), { recursive: true });
+    await expect(make(/-0$/)).rejects.toMatchObject({ code: "FILE_MISSING" });
+    expect(existsSync(join(folder, "out"))).toBe(false);
+    expect(existsSync(join(folder, "work"))).toBe(false);
+  });
+
   it("leaves a run to the process that is at work on it", async () => {
     const lock = join(folder, "work/vit-cifar6-100/sparse-32-0");
     mkdirSync(lock, { recursive: true });
@@ -100,6 +119,13 @@ describe("a rerun", () => {
     await make(/sparse-32-0/, lines);
     expect(lines).toEqual(["1 of 1, vit-cifar6-100/sparse-32-0: another process is at work on it"]);
     expect(existsSync(resultPath("sparse-32-0"))).toBe(false);
+  });
+
+  it.each([{ data: "pictures" }, { only: /mosa/ }])("is what %o is for, and is not to be left out", async (given) => {
+    await expect(results({ rerun: false, json: false, ...given })).rejects.toMatchObject({
+      code: "ARGUMENT_INVALID",
+      place: `--${Object.keys(given)[0]}`,
+    });
   });
 
   it("needs pictures", async () => {

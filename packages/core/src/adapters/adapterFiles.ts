@@ -126,7 +126,8 @@ export async function openAdapter(directory: string): Promise<OpenAdapter> {
  * Fills an attachment with the numbers of a file, whose keys may be in either spelling. Nothing is changed unless every
  * tensor is there, none is left over, and all have been read.
  *
- * @throws PeftError KEY_MISMATCH with `{ missing, unexpected, misshapen }`; CHECKPOINT_MISMATCH for another host's embedding
+ * @throws PeftError KEY_MISMATCH with `{ missing, unexpected, misshapen }`; CHECKPOINT_MISMATCH for another host's embedding;
+ *   CHECKPOINT_INVALID for a value that the config does not know
  */
 export async function readAdapter(
   { weights, place }: OpenAdapter,
@@ -151,7 +152,20 @@ export async function readAdapter(
   for (const [name, parameter] of repeats) await assertRepeats(weights, name, parameter, place);
   const numbers = new Map<Parameter, HostTensor>();
   for (const [key, parameter] of attachment.parameters) numbers.set(parameter, await weights.read(found.get(key)!));
+  for (const [key, count] of attachment.bytes ?? []) {
+    assertBelow(count, numbers.get(attachment.parameters.get(key)!)!, found.get(key)!, place);
+  }
   for (const [parameter, tensor] of numbers) parameter.adopt(toParameter(parameter, tensor));
+}
+
+/** @throws PeftError CHECKPOINT_INVALID */
+function assertBelow(count: number, { data }: HostTensor, name: string, place: string): void {
+  const wrong = Array.from(data as ArrayLike<number>, Number).find((value) => !(value >= 0 && value < count));
+  if (wrong === undefined) return;
+  throw new PeftError("CHECKPOINT_INVALID", `${name} has a ${wrong}, and the config knows 0 to ${count - 1}`, {
+    place,
+    hint: `${CONFIG_FILE} is that of another adapter, or was changed`,
+  });
 }
 
 /** @throws PeftError CHECKPOINT_MISMATCH if the adapter's file has a weight of the host with other numbers */

@@ -60,8 +60,11 @@ export interface Attachment {
    * host's names.
    */
   readonly replaces?: ReadonlyMap<string, Parameter>;
-  /** Keys of int32 tensors whose values fit a byte: the file holds them as U8. */
-  readonly bytes?: ReadonlySet<string>;
+  /**
+   * Keys of int32 tensors whose values fit a byte, with the number of values that there are, 0 and up: the file holds them
+   * as U8, and one with another value is refused.
+   */
+  readonly bytes?: ReadonlyMap<string, number>;
   /**
    * Keys of tensors that stand beside the host and not in its modules, such as prompts. PEFT's file then has these keys as
    * they are, and those of copied modules after `base_model.` alone.

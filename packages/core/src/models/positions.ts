@@ -1,5 +1,5 @@
 // Resizing the table of position embeddings to another grid: the class token's row stays, the others are interpolated as
-// an image of D channels, as torch.nn.functional.interpolate does with align_corners=False.
+// an image of D channels.
 
 import * as tf from "@tensorflow/tfjs";
 
@@ -7,6 +7,10 @@ import * as tf from "@tensorflow/tfjs";
 const CUBIC = -0.75;
 
 /**
+ * `bicubic` is transformers' way: torch.nn.functional.interpolate with align_corners=False. `bilinear` is that of the code
+ * which first fine-tuned these checkpoints, and of MoSA's: scipy.ndimage.zoom with order=1, whose corners meet, so that the
+ * first and the last row and column stay as they are.
+ *
  * @param table [1, 1 + rows * columns, D]
  * @returns [1, 1 + rows' * columns', D]
  */
@@ -30,8 +34,8 @@ export function resizePositions(
 function weights(from: number, to: number, method: "bicubic" | "bilinear"): tf.Tensor2D {
   const matrix = new Float32Array(to * from);
   for (let i = 0; i < to; i++) {
-    const centre = ((i + 0.5) * from) / to - 0.5;
-    const position = method === "bilinear" ? Math.max(0, centre) : centre;
+    // The first and the last places of the two grids meet in their centres; of bicubic in their outer edges.
+    const position = method === "bilinear" ? (i * (from - 1)) / Math.max(1, to - 1) : ((i + 0.5) * from) / to - 0.5;
     const left = Math.floor(position);
     const t = position - left;
     const taps = method === "bilinear" ? [1 - t, t] : cubic(t);

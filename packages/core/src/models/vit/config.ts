@@ -55,7 +55,10 @@ export interface ViTConfig {
   readonly qkvBias: boolean;
   /** Class names in the order of the logits. */
   readonly labels: readonly string[];
-  /** How the position table is resized where pictures have another size; undefined makes that an error. */
+  /**
+   * How the position table is resized where pictures have another size: `bicubic` as transformers does it, `bilinear` with
+   * corners that meet, as the code does that these checkpoints come from, and MoSA's. Undefined makes that an error.
+   */
   readonly positionResize?: "bicubic" | "bilinear";
 }
 
