@@ -1,7 +1,9 @@
-// The examples of the README's section "In one call" are run as they stand there, on small models in the folders they name.
+// The examples of the README's sections "In one call" and "Functions of your own" are run as they stand there, the models
+// small ones in the folders they name.
 
 import { copyFile, cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import wavefile from "wavefile";
 import * as core from "../src/index.js";
@@ -9,8 +11,11 @@ import { FIXTURES } from "./fixtures.js";
 import { newFolder } from "./models/changedFolder.js";
 
 const readme = await readFile(join(import.meta.dirname, "../README.md"), "utf8");
-const section = /\n### In one call\n(.*?)\n##+ /s.exec(readme)![1]!;
-const examples = [...section.matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code!);
+const examplesOf = (title: string): string[] => {
+  const section = new RegExp(`\\n### ${title}\\n(.*?)\\n##+ `, "s").exec(readme)![1]!;
+  return [...section.matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code!);
+};
+const examples = examplesOf("In one call");
 
 const LABELS = { id2label: { 0: "one", 1: "two", 2: "three" } };
 const SMALL = { hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 16 };
@@ -77,4 +82,13 @@ describe("the README's examples of models in one call", () => {
     else if (name === "generateText") expect(result).toBeTypeOf("string");
     else expect((result as { score: number }[])[0]!.score).toBeGreaterThan(0);
   });
+});
+
+it("the README's function of one's own computes a loss and moves its parameter", async () => {
+  const [code] = examplesOf("Functions of your own");
+  const names = { ...core, tf };
+  const run = new AsyncFunction(...Object.keys(names), `${code}\nreturn { loss, weight };`);
+  const { loss, weight } = (await run(...Object.values(names))) as { loss: tf.Tensor; weight: core.Parameter };
+  expect((await loss.data())[0]).toBeGreaterThan(0);
+  expect([...(await weight.read())]).not.toEqual([...Float32Array.of(0.1, 0.2, 0.3)]);
 });
