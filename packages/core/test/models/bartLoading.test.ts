@@ -1,5 +1,5 @@
 import { mkdtempSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -11,6 +11,7 @@ import {
   type HostModel,
   type HostTensor,
   LoraConfig,
+  parseGenerationConfig,
   readSafetensors,
   toFloat16,
   useEngine,
@@ -69,6 +70,34 @@ describe("a BART's folder", () => {
       tensors.set("final_logits_bias", { dtype: "float32", shape: [1, 34], data: new Float32Array(34) }),
     );
     await expect(load(wrong)).rejects.toThrow(coded("KEY_MISMATCH"));
+  });
+
+  it("holds the tokens that Python's generate needs, where the model was made from a config and where it was read", async () => {
+    const made = new BartForConditionalGeneration((await load(GENERATION)).config);
+    for (const model of [made, await load(GENERATION)]) {
+      const folder = mkdtempSync(join(tmpdir(), "peft-"));
+      await model.savePretrained(folder);
+      const written = JSON.parse(await readFile(join(folder, "generation_config.json"), "utf8"));
+      expect(written).toEqual({
+        pad_token_id: 1,
+        bos_token_id: 0,
+        decoder_start_token_id: 2,
+        forced_eos_token_id: 2,
+        eos_token_id: 2,
+      });
+    }
+  });
+
+  it("may force its tokens as old files and as those of transformers 5 say it", async () => {
+    const old = { force_bos_token_to_be_generated: true, bos_token_id: 3 };
+    expect(parseGenerationConfig(old, "old")).toMatchObject({ bosTokenId: 3, forcedBosTokenId: 3 });
+    const folder = await changed(GENERATION, (tensors) => tensors, { ...old, forced_eos_token_id: [2] });
+    await rm(join(folder, "generation_config.json"));
+    const model = await load(folder);
+    expect(model.config.forcedEosTokenId).toBe(2);
+    expect(model.generationConfig).toMatchObject({ forcedBosTokenId: 3, forcedEosTokenId: 2 });
+    const several = { forced_eos_token_id: [2, 3] };
+    expect(() => parseGenerationConfig(several, "several")).toThrow(coded("CONFIG_INVALID"));
   });
 
   it("is widened from half precision", async () => {

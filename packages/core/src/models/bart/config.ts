@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { PeftError } from "../../errors.js";
-import { checkModelType, labelsOf, labelsToJSON, parseFields } from "../configFields.js";
+import { checkModelType, LABEL_FIELDS, labelsOf, labelsToJSON, onlyToken, parseFields } from "../configFields.js";
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const token = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -31,13 +31,13 @@ const Schema = v.object({
   normalize_before: never,
   add_final_layer_norm: never,
   static_position_embeddings: never,
-  id2label: v.optional(v.record(v.string(), v.string())),
+  ...LABEL_FIELDS,
   pad_token_id: v.nullish(token),
   bos_token_id: v.nullish(token),
   eos_token_id: v.nullish(token),
   decoder_start_token_id: v.nullish(token),
   forced_bos_token_id: v.nullish(token),
-  forced_eos_token_id: v.nullish(token),
+  forced_eos_token_id: v.nullish(onlyToken),
 });
 
 /** The size of one of the two stacks. */
@@ -121,7 +121,7 @@ export function parseBartConfig(json: unknown, place: string): BartConfig {
     decoderStartTokenId: c.decoder_start_token_id ?? 2,
     forcedBosTokenId: c.forced_bos_token_id ?? undefined,
     forcedEosTokenId: c.forced_eos_token_id === undefined ? 2 : (c.forced_eos_token_id ?? undefined),
-    labels: labelsOf(c.id2label ?? { 0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2" }),
+    labels: labelsOf(c, 3),
   };
 }
 

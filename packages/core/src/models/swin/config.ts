@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { PeftError } from "../../errors.js";
-import { checkModelType, labelsOf, labelsToJSON, parseFields } from "../configFields.js";
+import { checkModelType, LABEL_FIELDS, labelsOf, labelsToJSON, parseFields } from "../configFields.js";
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const rate = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
@@ -23,7 +23,7 @@ const Schema = v.object({
   hidden_act: v.optional(v.string(), "gelu"),
   initializer_range: v.optional(v.number(), 0.02),
   layer_norm_eps: v.optional(v.number(), 1e-5),
-  id2label: v.optional(v.record(v.string(), v.string())),
+  ...LABEL_FIELDS,
   // What would compute something else.
   use_absolute_embeddings: v.optional(v.literal(false), false),
 });
@@ -88,7 +88,7 @@ export function parseSwinConfig(json: unknown, place: string): SwinConfig {
       hiddenAct: c.hidden_act,
       initializerRange: c.initializer_range,
       layerNormEps: c.layer_norm_eps,
-      labels: labelsOf(c.id2label),
+      labels: labelsOf(c),
     },
     place,
   );

@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { PeftError } from "../../errors.js";
-import { checkModelType, labelsOf, labelsToJSON, parseFields } from "../configFields.js";
+import { checkModelType, LABEL_FIELDS, labelsOf, labelsToJSON, parseFields } from "../configFields.js";
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const size = v.pipe(
@@ -25,7 +25,7 @@ const Schema = v.object({
   patch_size: v.optional(size, 16),
   num_channels: v.optional(positive, 3),
   qkv_bias: v.optional(v.boolean(), true),
-  id2label: v.optional(v.record(v.string(), v.string())),
+  ...LABEL_FIELDS,
 });
 
 export interface ViTConfig {
@@ -84,7 +84,7 @@ export function parseViTConfig(json: unknown, place: string): ViTConfig {
     patchSize: c.patch_size,
     numChannels: c.num_channels,
     qkvBias: c.qkv_bias,
-    labels: labelsOf(c.id2label),
+    labels: labelsOf(c),
   };
 }
 
