@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { PeftError } from "../../errors.js";
 import { checkModelType, LABEL_FIELDS, labelsOf, labelsToJSON, onlyToken, parseFields } from "../configFields.js";
+import { PROBLEM_TYPES, type ProblemType } from "../sequenceLoss.js";
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const token = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -32,6 +33,7 @@ const Schema = v.object({
   add_final_layer_norm: never,
   static_position_embeddings: never,
   ...LABEL_FIELDS,
+  problem_type: v.nullish(v.picklist(PROBLEM_TYPES)),
   pad_token_id: v.nullish(token),
   bos_token_id: v.nullish(token),
   eos_token_id: v.nullish(token),
@@ -86,6 +88,8 @@ export interface BartConfig {
   readonly forcedEosTokenId?: number;
   /** Class names of a classifier, in the order of the logits. @defaultValue three, LABEL_0 to LABEL_2 */
   readonly labels: readonly string[];
+  /** @defaultValue told by the number of classes and the type of the labels */
+  readonly problemType?: ProblemType;
 }
 
 /** Reads `config.json`'s object. @throws PeftError CONFIG_INVALID naming the field */
@@ -122,6 +126,7 @@ export function parseBartConfig(json: unknown, place: string): BartConfig {
     forcedBosTokenId: c.forced_bos_token_id ?? undefined,
     forcedEosTokenId: c.forced_eos_token_id === undefined ? 2 : (c.forced_eos_token_id ?? undefined),
     labels: labelsOf(c, 3),
+    ...(c.problem_type && { problemType: c.problem_type }),
   };
 }
 
@@ -155,5 +160,6 @@ export function serializeBartConfig(config: BartConfig, architecture: string): R
     forced_bos_token_id: config.forcedBosTokenId ?? null,
     forced_eos_token_id: config.forcedEosTokenId ?? null,
     ...labelsToJSON(config.labels),
+    ...(config.problemType && { problem_type: config.problemType }),
   };
 }

@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { PeftError } from "../../errors.js";
 import { checkModelType, LABEL_FIELDS, labelsOf, labelsToJSON, parseFields } from "../configFields.js";
+import { PROBLEM_TYPES, type ProblemType } from "../sequenceLoss.js";
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const size = v.pipe(
@@ -26,6 +27,7 @@ const Schema = v.object({
   num_channels: v.optional(positive, 3),
   qkv_bias: v.optional(v.boolean(), true),
   ...LABEL_FIELDS,
+  problem_type: v.nullish(v.picklist(PROBLEM_TYPES)),
 });
 
 export interface ViTConfig {
@@ -55,6 +57,8 @@ export interface ViTConfig {
   readonly qkvBias: boolean;
   /** Class names in the order of the logits. */
   readonly labels: readonly string[];
+  /** @defaultValue told by the number of classes and the type of the labels */
+  readonly problemType?: ProblemType;
   /** How the position table is resized where pictures have another size; undefined makes that an error. */
   readonly positionResize?: "bicubic" | "bilinear";
 }
@@ -85,6 +89,7 @@ export function parseViTConfig(json: unknown, place: string): ViTConfig {
     numChannels: c.num_channels,
     qkvBias: c.qkv_bias,
     labels: labelsOf(c),
+    ...(c.problem_type && { problemType: c.problem_type }),
   };
 }
 
@@ -108,5 +113,6 @@ export function serializeViTConfig(config: ViTConfig): Record<string, unknown> {
     num_channels: config.numChannels,
     qkv_bias: config.qkvBias,
     ...labelsToJSON(config.labels),
+    ...(config.problemType && { problem_type: config.problemType }),
   };
 }
