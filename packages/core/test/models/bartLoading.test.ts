@@ -56,6 +56,14 @@ describe("a BART's folder", () => {
     expect(await logits(await load(withCopies))).toEqual(wanted);
   });
 
+  it("is read alike with the versions that old files hold", async () => {
+    const old = await changed(GENERATION, (tensors) => {
+      const version: HostTensor = { dtype: "float32", shape: [1], data: Float32Array.of(3) };
+      return new Map([...tensors, ["model.encoder.version", version], ["decoder.version", version]]);
+    });
+    expect(await logits(await load(old))).toEqual(await logits(await load(GENERATION)));
+  });
+
   it("adds nothing to the logits where the file does not say what", async () => {
     const bias = (await readSafetensors(join(GENERATION, "model.safetensors"))).get("final_logits_bias")!;
     const without = await changed(GENERATION, (tensors) => {
