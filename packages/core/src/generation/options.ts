@@ -68,7 +68,7 @@ export function settingsOf(host: Seq2SeqModel, options: GenerateOptions): Settin
     noRepeatNgramSize: all.noRepeatNgramSize ?? 0,
     repetitionPenalty: all.repetitionPenalty ?? 1,
   };
-  const fail = faultOf(settings, host.maxPositions, options.onTokens !== undefined);
+  const fail = faultOf(settings, host, options.onTokens !== undefined);
   if (fail) throw new PeftError("ARGUMENT_INVALID", `generate: ${fail}`);
   return settings;
 }
@@ -83,8 +83,17 @@ function defaultLength({ generationConfig, maxPositions = Number.POSITIVE_INFINI
   return Math.min(lengthOf(maxNewTokens, maxLength) ?? DEFAULT_NEW_TOKENS + 1, maxPositions);
 }
 
-function faultOf(s: Settings, maxPositions: number | undefined, streams: boolean): string | undefined {
+function faultOf(s: Settings, { maxPositions, tokens }: Seq2SeqModel, streams: boolean): string | undefined {
   const isWhole = (x: number, least: number): boolean => Number.isInteger(x) && x >= least;
+  const { startTokenId: decoderStartTokenId, padTokenId, forcedBosTokenId, forcedEosTokenId } = s;
+  for (const [name, id = 0] of Object.entries({
+    decoderStartTokenId,
+    padTokenId,
+    forcedBosTokenId,
+    forcedEosTokenId,
+  })) {
+    if (!(isWhole(id, 0) && id < tokens.vocabSize)) return `${name} ${id} is none of the ${tokens.vocabSize} tokens`;
+  }
   if (!isWhole(s.maxLength, 2)) return `a greatest length of ${s.maxLength} leaves no room for a token`;
   if (maxPositions !== undefined && s.maxLength > maxPositions) {
     return `the model numbers ${maxPositions} tokens, and maxLength is ${s.maxLength}`;

@@ -248,6 +248,14 @@ describe.each(["compiled", "eager"] as const)("generation, %s", (engine) => {
     await expect(generate(model, inputs, { numBeams: 2, doSample: true })).rejects.toThrow(/numBeams, doSample/);
     await expect(generate(model, inputs, { numBeams: 2, onTokens: () => {} })).rejects.toThrow(/onTokens/);
     await expect(generate(model, inputs, { doSample: true, temperature: 0 })).rejects.toThrow(/temperature/);
+    for (const name of ["forcedBosTokenId", "forcedEosTokenId", "padTokenId", "decoderStartTokenId"]) {
+      for (const id of [24, -1, 1.5]) {
+        await expect(generate(model, inputs, { [name]: id })).rejects.toMatchObject({
+          code: "ARGUMENT_INVALID",
+          message: expect.stringContaining(`${name} ${id} is none of the 24 tokens`),
+        });
+      }
+    }
     await expect(generate(model, inputs, { doSample: true, topP: 0 })).rejects.toThrow(/topP/);
     await expect(generate(model, { ...inputs, attentionMask: ints([[1], [1]]) })).rejects.toThrow(
       /\[2,1\] does not fit/,
