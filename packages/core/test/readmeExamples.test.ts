@@ -47,6 +47,7 @@ beforeAll(async () => {
   await writeFile("rain.wav", wav.toBuffer());
 
   await new core.ViTForImageClassification(core.parseViTConfig({ ...VISION, ...LABELS }, "vit")).savePretrained("vit");
+  await writeFile("vit/preprocessor_config.json", "{}");
   const sound = { max_length: 60, num_mel_bins: 32 };
   await new core.ASTForAudioClassification(
     core.parseASTConfig({ ...SMALL, ...sound, ...LABELS }, "ast"),
@@ -64,6 +65,7 @@ beforeAll(async () => {
   );
   const clip = { model_type: "clip", projection_dim: 8, text_config: SMALL, vision_config: VISION };
   await new core.CLIPModel(core.parseCLIPConfig(clip, "clip")).savePretrained("clip");
+  await writeFile("clip/processor_config.json", '{"image_processor": {"image_processor_type": "CLIPImageProcessor"}}');
 });
 afterAll(() => process.chdir(home));
 

@@ -1,9 +1,9 @@
-// How a model wants its sounds: what `preprocessor_config.json` beside an audio spectrogram transformer's weights says.
+// How a model wants its sounds: what `preprocessor_config.json` or `processor_config.json` beside an audio spectrogram
+// transformer's weights says.
 
-import { join } from "node:path";
 import * as v from "valibot";
 import { PeftError } from "../errors.js";
-import { readJson } from "../files/index.js";
+import { readPreprocessorConfig } from "../files/preprocessorConfig.js";
 import { kaldiFilterBank } from "./filterBank.js";
 
 const whole = v.pipe(v.number(), v.integer(), v.minValue(1));
@@ -45,20 +45,17 @@ export interface AudioFeatureExtractorOptions {
 }
 
 /**
- * Reads `preprocessor_config.json` of a model's folder, as transformers' ASTFeatureExtractor understands it; without the
- * file, that extractor's defaults: 16 kHz, 128 mel bins, 1,024 frames, AudioSet's mean and deviation.
+ * Reads `preprocessor_config.json` of a model's folder, or "feature_extractor" of its `processor_config.json`, as
+ * transformers' ASTFeatureExtractor understands it. The defaults of fields are that extractor's: 16 kHz, 128 mel bins, 1,024
+ * frames, AudioSet's mean and deviation.
  *
- * @throws PeftError CONFIG_INVALID naming the field, also for another kind of extractor; JSON_INVALID
+ * @throws PeftError FILE_MISSING; CONFIG_INVALID naming the field, also for another kind of extractor; JSON_INVALID
  */
 export async function readAudioFeatureExtractor(
   directory: string,
   { maxLength }: AudioFeatureExtractorOptions = {},
 ): Promise<AudioFeatureExtractor> {
-  const place = join(directory, "preprocessor_config.json");
-  const json = await readJson(place).catch((error) => {
-    if (error instanceof PeftError && error.code === "FILE_MISSING") return {};
-    throw error;
-  });
+  const { json, place } = await readPreprocessorConfig(directory, ["feature_extractor", "audio_processor"]);
   const given = maxLength === undefined ? json : { ...(json as object), max_length: maxLength };
   const parsed = v.safeParse(Schema, given);
   if (!parsed.success) {

@@ -1,5 +1,6 @@
 // Pictures in memory, and decoding them as PIL's `Image.open(file).convert("RGB")` does: alpha is dropped (not blended),
-// palettes are looked up, EXIF orientation and colour profiles are not applied. Decoding is sharp's.
+// palettes are looked up, a TIFF's orientation is applied, that of other formats and colour profiles are not. Decoding is
+// sharp's.
 
 import { readFile } from "node:fs/promises";
 import type { Metadata, Sharp } from "sharp";
@@ -50,7 +51,8 @@ async function toRgb(picture: Sharp, metadata: Metadata, place: string): Promise
   if (metadata.depth !== "uchar" && !isWide) throw imageInvalid(`${metadata.depth} pixels are not read`, place);
   const isGrey = metadata.channels < 3;
   const space = isGrey ? (isWide ? "grey16" : "b-w") : isWide ? "rgb16" : "srgb";
-  const { data, info } = await picture
+  const turned = metadata.format === "tiff" ? picture.autoOrient() : picture;
+  const { data, info } = await turned
     .removeAlpha()
     .toColourspace(space)
     .raw({ depth: isWide ? "ushort" : "uchar" })

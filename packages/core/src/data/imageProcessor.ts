@@ -1,9 +1,8 @@
-// How a model wants its pictures: what `preprocessor_config.json` beside its weights says.
+// How a model wants its pictures: what `preprocessor_config.json` or `processor_config.json` beside its weights says.
 
-import { join } from "node:path";
 import * as v from "valibot";
 import { PeftError } from "../errors.js";
-import { readJson } from "../files/index.js";
+import { readPreprocessorConfig } from "../files/preprocessorConfig.js";
 import { centerCrop, resizeShortestEdge, type Size } from "./geometry.js";
 import type { RgbImage } from "./image.js";
 import { HALF_NORMALIZATION, type Normalization, toFloatCHW } from "./normalize.js";
@@ -72,18 +71,15 @@ export interface ImageProcessor {
 }
 
 /**
- * Reads `preprocessor_config.json` of a model's folder, as transformers' image processors of ViT, Swin, DeiT and CLIP
- * understand it (their PIL path, whose bits it gives); without the file, ViT's defaults: 224x224, bilinear, to [-1, 1].
+ * Reads `preprocessor_config.json` of a model's folder, or "image_processor" of its `processor_config.json`, as
+ * transformers' image processors of ViT, Swin, DeiT and CLIP understand it (their PIL path, whose bits it gives). Where it
+ * names no class, the defaults are ViT's: 224x224, bilinear, to [-1, 1].
  *
- * @throws PeftError CONFIG_INVALID naming the field, also for another class, or for pictures that would keep a size of
- *   their own; JSON_INVALID
+ * @throws PeftError FILE_MISSING; CONFIG_INVALID naming the field, also for another class, or for pictures that would keep a
+ *   size of their own; JSON_INVALID
  */
 export async function readImageProcessor(directory: string): Promise<ImageProcessor> {
-  const place = join(directory, "preprocessor_config.json");
-  const json = await readJson(place).catch((error) => {
-    if (error instanceof PeftError && error.code === "FILE_MISSING") return {};
-    throw error;
-  });
+  const { json, place } = await readPreprocessorConfig(directory, ["image_processor"]);
   const parsed = v.safeParse(Schema, json);
   if (!parsed.success) {
     const [issue] = parsed.issues;

@@ -67,7 +67,9 @@ export class BeamSearch {
     this.order = open.map(({ beam }) => beam);
     this.running = open.map((one) => ({ tokens: tokensOf(one), score: one.score }));
     this.ended = ended;
-    this.#canImprove &&= this.#hope() > (ended.length === numBeams ? ended.at(-1)!.score : ABSENT);
+    // Where none has ended, transformers would give up on scores below that of an absent beam, and have no answer.
+    this.#canImprove &&=
+      ended.length === 0 || this.#hope() > (ended.length === numBeams ? ended.at(-1)!.score : ABSENT);
   }
 
   /** What the best of those that go on could come to, as transformers guesses it. */

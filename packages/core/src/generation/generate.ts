@@ -19,7 +19,8 @@ export interface Generated {
 }
 
 /**
- * Generates as transformers' `generate` does: greedily, by drawing, or by beam search.
+ * Generates as transformers' `generate` does: greedily, by drawing, or by beam search. Without a mask padding is hidden, which
+ * transformers leaves to the caller.
  *
  * @param model an encoder-decoder host, or a `PeftModel` over one
  * @param inputs `inputIds` [batch, source] int32, padded on any side; `attentionMask`, by default 1 where `inputIds` is not

@@ -51,7 +51,7 @@ export function settingsOf(host: Seq2SeqModel, options: GenerateOptions): Settin
   const given = host.generationConfig;
   const all: GenerationConfig = { ...given, ...options };
   const settings: Settings = {
-    startTokenId: all.decoderStartTokenId ?? host.tokens.decoderStartTokenId,
+    startTokenId: all.decoderStartTokenId ?? all.bosTokenId ?? host.tokens.decoderStartTokenId,
     padTokenId: all.padTokenId ?? host.tokens.padTokenId,
     eosTokenIds: all.eosTokenIds ?? [],
     forcedBosTokenId: all.forcedBosTokenId,
@@ -68,7 +68,7 @@ export function settingsOf(host: Seq2SeqModel, options: GenerateOptions): Settin
     noRepeatNgramSize: all.noRepeatNgramSize ?? 0,
     repetitionPenalty: all.repetitionPenalty ?? 1,
   };
-  const fail = faultOf(settings, host.maxPositions, options.onTokens !== undefined);
+  const fail = faultOf(settings, host, options.onTokens !== undefined);
   if (fail) throw new PeftError("ARGUMENT_INVALID", `generate: ${fail}`);
   return settings;
 }
@@ -83,16 +83,26 @@ function defaultLength({ generationConfig, maxPositions = Number.POSITIVE_INFINI
   return Math.min(lengthOf(maxNewTokens, maxLength) ?? DEFAULT_NEW_TOKENS + 1, maxPositions);
 }
 
-function faultOf(s: Settings, maxPositions: number | undefined, streams: boolean): string | undefined {
+function faultOf(s: Settings, { maxPositions, tokens }: Seq2SeqModel, streams: boolean): string | undefined {
   const isWhole = (x: number, least: number): boolean => Number.isInteger(x) && x >= least;
+  const { startTokenId: decoderStartTokenId, padTokenId, forcedBosTokenId, forcedEosTokenId } = s;
+  for (const [name, id = 0] of Object.entries({
+    decoderStartTokenId,
+    padTokenId,
+    forcedBosTokenId,
+    forcedEosTokenId,
+  })) {
+    if (!(isWhole(id, 0) && id < tokens.vocabSize)) return `${name} ${id} is none of the ${tokens.vocabSize} tokens`;
+  }
   if (!isWhole(s.maxLength, 2)) return `a greatest length of ${s.maxLength} leaves no room for a token`;
   if (maxPositions !== undefined && s.maxLength > maxPositions) {
     return `the model numbers ${maxPositions} tokens, and maxLength is ${s.maxLength}`;
   }
   if (!isWhole(s.numBeams, 1)) return `numBeams ${s.numBeams} is not 1 or more`;
-  if (!(s.temperature > 0)) return `temperature ${s.temperature} is not above 0`;
-  if (!(s.topP > 0 && s.topP <= 1)) return `topP ${s.topP} is not in (0, 1]`;
-  if (!isWhole(s.topK, 0)) return `topK ${s.topK} is not 0 or more`;
+  // Files that do not draw hold numbers with which nothing could be drawn.
+  if (s.doSample && !(s.temperature > 0)) return `temperature ${s.temperature} is not above 0`;
+  if (s.doSample && !(s.topP > 0 && s.topP <= 1)) return `topP ${s.topP} is not in (0, 1]`;
+  if (s.doSample && !isWhole(s.topK, 0)) return `topK ${s.topK} is not 0 or more`;
   if (!(s.repetitionPenalty > 0)) return `repetitionPenalty ${s.repetitionPenalty} is not above 0`;
   if (!isWhole(s.noRepeatNgramSize, 0)) return `noRepeatNgramSize ${s.noRepeatNgramSize} is not 0 or more`;
   if (s.numBeams > 1 && s.doSample) return "beams follow the likeliest tokens, they do not draw (numBeams, doSample)";

@@ -3,6 +3,8 @@
 import * as v from "valibot";
 import { PeftError } from "../errors.js";
 
+const token = v.pipe(v.number(), v.integer(), v.minValue(0));
+
 /** @throws PeftError CONFIG_INVALID where `model_type` is another's; a config without one may be of any */
 export function checkModelType(json: unknown, type: string, place: string): void {
   const { model_type: found, architectures } = (json ?? {}) as { model_type?: unknown; architectures?: unknown };
@@ -29,12 +31,30 @@ export function parseFields<S extends v.GenericSchema>(
   });
 }
 
-/** The names of the classes in the order of the logits; two without a name where nothing is said. */
-export function labelsOf(id2label: Readonly<Record<string, string>> | undefined): readonly string[] {
-  return Object.entries(id2label ?? { 0: "LABEL_0", 1: "LABEL_1" })
+/** What a config says of the classes: their names, or in old files only how many there are. */
+interface LabelFields {
+  readonly id2label?: Readonly<Record<string, string>> | null;
+  readonly num_labels?: number | null;
+}
+
+export const LABEL_FIELDS: { readonly [field in keyof LabelFields]-?: v.GenericSchema<LabelFields[field]> } = {
+  id2label: v.nullish(v.record(v.string(), v.string())),
+  num_labels: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(0))),
+};
+
+/** The names of the classes in the order of the logits. @param usual how many without a name there are where nothing is said */
+export function labelsOf({ id2label, num_labels: count }: LabelFields, usual = 2): readonly string[] {
+  if (!id2label) return Array.from({ length: count ?? usual }, (_, i) => `LABEL_${i}`);
+  return Object.entries(id2label)
     .sort(([a], [b]) => Number(a) - Number(b))
     .map(([, label]) => label);
 }
+
+/** A token's number, which transformers 5 also takes as a list; here of one. */
+export const onlyToken: v.GenericSchema<number | [number], number> = v.pipe(
+  v.union([token, v.strictTuple([token])]),
+  v.transform((given) => (typeof given === "number" ? given : given[0])),
+);
 
 /** `id2label` and `label2id`. */
 export function labelsToJSON(labels: readonly string[]): Record<string, unknown> {

@@ -22,6 +22,7 @@ const IGNORED = [
   /(^|\.)relative_position_index$/,
   /attn_mask$/,
   /^optimizer\./,
+  /(^|\.)(encoder|decoder)\.version$/,
 ];
 
 /** A model's folder, opened: its config, and its weights by name. */

@@ -9,8 +9,21 @@ export const PROBLEM_TYPES = ["regression", "single_label_classification", "mult
 export type ProblemType = (typeof PROBLEM_TYPES)[number];
 
 /**
- * The loss of a sequence classifier. Where no problem is named, one number a text is a regression; class numbers (int32) are
- * single labels, and rows of float32 several labels at once.
+ * What labels are. Where no problem is named, those of one number are a regression; class numbers (int32) are single labels,
+ * and rows of float32 several labels at once.
+ */
+export function problemOf(
+  named: ProblemType | undefined,
+  classes: number,
+  { dtype }: { readonly dtype: tf.DataType },
+): ProblemType {
+  if (named) return named;
+  if (classes === 1) return "regression";
+  return dtype === "float32" ? "multi_label_classification" : "single_label_classification";
+}
+
+/**
+ * The loss of a sequence classifier, by what `problemOf` says of its labels.
  *
  * @param logits [batch, labels]
  * @param labels [batch] int32; for several labels [batch, labels] float32 of zeros and ones; for a regression [batch], or
@@ -20,8 +33,7 @@ export type ProblemType = (typeof PROBLEM_TYPES)[number];
  */
 export function sequenceLoss(logits: tf.Tensor, labels: tf.Tensor, problem: ProblemType | undefined): tf.Tensor {
   const [batch, classes] = logits.shape as [number, number];
-  const several = labels.dtype === "float32" ? "multi_label_classification" : "single_label_classification";
-  const kind = problem ?? (classes === 1 ? "regression" : several);
+  const kind = problemOf(problem, classes, labels);
   if (kind === "single_label_classification") return softmaxCrossEntropy(logits, labels);
   const wanted = [batch, classes];
   const fits = labels.shape.join() === wanted.join() || (classes === 1 && labels.shape.join() === `${batch}`);

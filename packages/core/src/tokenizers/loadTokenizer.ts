@@ -91,7 +91,10 @@ function specialTokensIn(json: Fields): SpecialTokens {
   };
   const known = new Map((added ?? []).map(({ id, content }) => [content, id]));
   if (known.has("[CLS]")) return { unk: "[UNK]", sep: "[SEP]", pad: "[PAD]", cls: "[CLS]", mask: "[MASK]" };
-  return usualTokens(known) ?? {};
+  const usual = usualTokens(known);
+  if (usual) return usual;
+  // T5's, which begin with nothing.
+  return known.has("<pad>") && known.has("</s>") ? { eos: "</s>", unk: "<unk>", pad: "<pad>" } : {};
 }
 
 /** Whether the model is given `tokenTypeIds`: as the config says, or where the texts of a pair have different types. */

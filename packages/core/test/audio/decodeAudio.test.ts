@@ -9,6 +9,31 @@ import { fixtureNumbers, fixtureShape, largestDifference, soundCases, soundPath 
 
 const names = soundCases<string>("files");
 
+/** A WAV file of one channel. @param subformat where its header is the extensible one */
+function wav(format: number, bits: number, data: Uint8Array, subformat?: number): Buffer {
+  const header = Buffer.alloc(subformat === undefined ? 36 : 60);
+  header.write("RIFF    WAVEfmt ");
+  header.writeUInt32LE(header.length - 20, 16);
+  header.writeUInt16LE(format, 20);
+  header.writeUInt16LE(1, 22);
+  header.writeUInt32LE(8000, 24);
+  header.writeUInt32LE((8000 * bits) / 8, 28);
+  header.writeUInt16LE(bits / 8, 32);
+  header.writeUInt16LE(bits, 34);
+  if (subformat !== undefined) {
+    header.writeUInt16LE(22, 36);
+    header.writeUInt16LE(bits, 38);
+    header.writeUInt32LE(4, 40);
+    header.writeUInt16LE(subformat, 44);
+    header.write("000000001000800000aa00389b71", 46, "hex");
+  }
+  const size = Buffer.alloc(4);
+  size.writeUInt32LE(data.length);
+  const whole = Buffer.concat([header, Buffer.from("data"), size, data, Buffer.alloc(data.length % 2)]);
+  whole.writeUInt32LE(whole.length - 8, 4);
+  return whole;
+}
+
 describe("decodeAudio", () => {
   let folder: string;
   beforeAll(async () => {
@@ -25,6 +50,40 @@ describe("decodeAudio", () => {
     // Vorbis is computed in float32, in whatever order; the others are integers or copies.
     const bound = name.endsWith(".ogg") ? 5e-7 : 0;
     expect(largestDifference(all, fixtureNumbers("files", name))).toBeLessThanOrEqual(bound);
+  });
+
+  it("takes what the samples of a WAV file are from its extensible header", async () => {
+    const numbers = [0.5, -0.25, 0.125];
+    const decoded = async (bits: number, data: ArrayBufferView, subformat: number) => {
+      const sound = await decodeAudio(wav(0xfffe, bits, new Uint8Array(data.buffer), subformat));
+      return [...sound.channels[0]!];
+    };
+    expect(await decoded(32, Float32Array.from(numbers), 3)).toEqual(numbers);
+    expect(await decoded(64, Float64Array.from(numbers), 3)).toEqual(numbers);
+    expect(
+      await decoded(
+        16,
+        Int16Array.from(numbers, (x) => x * 2 ** 15),
+        1,
+      ),
+    ).toEqual(numbers);
+    expect(
+      await decoded(
+        32,
+        Int32Array.from(numbers, (x) => x * 2 ** 31),
+        1,
+      ),
+    ).toEqual(numbers);
+    // A-law, with its eight bits.
+    const refused = { code: "AUDIO_INVALID", message: expect.stringContaining("the encoding 6 of 8 bits") };
+    await expect(decoded(8, Uint8Array.of(1, 2), 6)).rejects.toMatchObject(refused);
+  });
+
+  it("takes no byte behind a WAV file's samples for one", async () => {
+    const odd = await decodeAudio(wav(1, 8, Uint8Array.of(64, 128, 192)));
+    expect([...odd.channels[0]!]).toEqual([-0.5, 0, 0.5]);
+    const stray = await decodeAudio(wav(1, 16, Uint8Array.of(0, 64, 0, 192, 1)));
+    expect([...stray.channels[0]!]).toEqual([0.5, -0.5]);
   });
 
   it("decodes bytes as it decodes a file, wherever in a buffer they lie", async () => {

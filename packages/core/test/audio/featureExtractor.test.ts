@@ -10,6 +10,7 @@ describe("readAudioFeatureExtractor", () => {
   let usual: AudioFeatureExtractor;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "peft-extractor-"));
+    await writeFile(join(folder, "preprocessor_config.json"), "{}");
     usual = await readAudioFeatureExtractor(folder);
   });
   afterAll(() => rm(folder, { recursive: true }));
@@ -21,7 +22,7 @@ describe("readAudioFeatureExtractor", () => {
     expect(largestDifference(made, fixtureNumbers("extractor", name))).toBeLessThan(2e-5);
   });
 
-  it("has the defaults of the published checkpoints without a file, and pads with 0 before normalising", () => {
+  it("has the defaults of the published checkpoints, and pads with 0 before normalising", () => {
     expect(usual).toMatchObject({ samplingRate: 16_000, maxLength: 1024, bins: 128 });
     const made = usual.process(goldenSound(), 16_000);
     expect(made).toHaveLength(1024 * 128);
@@ -42,6 +43,18 @@ describe("readAudioFeatureExtractor", () => {
     expect(() => usual.process(new Float32Array(0), 16_000)).toThrow(refused("0 samples"));
     expect(() => usual.process(new Float32Array(399), 16_000)).toThrow(refused("399 samples"));
     expect(() => usual.process(goldenSound().fill(Number.NaN, 7), 16_000)).toThrow(refused("sample 7 is NaN"));
+  });
+
+  it("reads the part of processor_config.json that transformers 5 writes, and names the files where there is neither", async () => {
+    const other = await mkdtemp(join(folder, "joint-"));
+    const message = expect.stringContaining(
+      'no preprocessor_config.json, and no processor_config.json with "feature_ext',
+    );
+    await expect(readAudioFeatureExtractor(other)).rejects.toMatchObject({ code: "FILE_MISSING", message });
+    for (const part of ["feature_extractor", "audio_processor"]) {
+      await writeFile(join(other, "processor_config.json"), JSON.stringify({ [part]: { num_mel_bins: 32 } }));
+      expect((await readAudioFeatureExtractor(other)).bins).toBe(32);
+    }
   });
 
   it("names the field of a file that it does not understand", async () => {

@@ -22,6 +22,83 @@ describe("decodeImage", () => {
     expect(await decodeImage(readFileSync(path))).toEqual(await decodeImage(path));
   });
 
+  it.each([
+    [
+      1,
+      [
+        [10, 20, 30],
+        [40, 50, 60],
+      ],
+    ],
+    [
+      2,
+      [
+        [30, 20, 10],
+        [60, 50, 40],
+      ],
+    ],
+    [
+      3,
+      [
+        [60, 50, 40],
+        [30, 20, 10],
+      ],
+    ],
+    [
+      4,
+      [
+        [40, 50, 60],
+        [10, 20, 30],
+      ],
+    ],
+    [
+      5,
+      [
+        [10, 40],
+        [20, 50],
+        [30, 60],
+      ],
+    ],
+    [
+      6,
+      [
+        [40, 10],
+        [50, 20],
+        [60, 30],
+      ],
+    ],
+    [
+      7,
+      [
+        [60, 30],
+        [50, 20],
+        [40, 10],
+      ],
+    ],
+    [
+      8,
+      [
+        [30, 60],
+        [20, 50],
+        [10, 40],
+      ],
+    ],
+  ])("turns a TIFF by its orientation, as Pillow does, and no PNG: %d", async (orientation, wanted) => {
+    const pixels = Uint8Array.from([10, 20, 30, 40, 50, 60].flatMap((level) => [level, level, level]));
+    const picture = sharp(pixels, { raw: { width: 3, height: 2, channels: 3 } }).withMetadata({ orientation });
+    const rowsOf = async (bytes: Uint8Array) => {
+      const { data, width, height } = await decodeImage(bytes);
+      return Array.from({ length: height }, (_, y) =>
+        Array.from({ length: width }, (_, x) => data[3 * (y * width + x)]),
+      );
+    };
+    expect(await rowsOf(await picture.clone().tiff({ compression: "lzw" }).toBuffer())).toEqual(wanted);
+    expect(await rowsOf(await picture.clone().png().toBuffer())).toEqual([
+      [10, 20, 30],
+      [40, 50, 60],
+    ]);
+  });
+
   it("names the file that is no picture, is cut off, or is vector graphics", async () => {
     const folder = await mkdtemp(join(tmpdir(), "peft-image-"));
     const contents = {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -44,6 +44,37 @@ describe("readImageProcessor", () => {
       expect(processor.process(await decodeImage(fixturePath(`decode/${name}`)))).toHaveLength(3 * 32 * 32);
     },
   );
+
+  it("reads the part of processor_config.json that transformers 5 writes for CLIP, before the file of its own", async () => {
+    const both = await mkdtemp(join(folder, "both-"));
+    const clip = JSON.parse(await readFile(fixturePath("processors/clip/preprocessor_config.json"), "utf8"));
+    const joint = { image_processor: clip, processor_class: "CLIPProcessor" };
+    await writeFile(join(both, "processor_config.json"), JSON.stringify(joint));
+    const wanted = fixture.tensors.get("clip.wide")!.data as Float32Array;
+    const picture = pictureOf(fixture, "wide");
+    expect(differences((await readImageProcessor(both)).process(picture), wanted)).toBe("");
+    await writeFile(join(both, "preprocessor_config.json"), JSON.stringify({ size: 5 }));
+    expect(differences((await readImageProcessor(both)).process(picture), wanted)).toBe("");
+    await writeFile(join(both, "processor_config.json"), JSON.stringify({ processor_class: "CLIPProcessor" }));
+    expect((await readImageProcessor(both)).size).toEqual({ width: 5, height: 5 });
+    await writeFile(join(both, "processor_config.json"), JSON.stringify({ image_processor: { resample: 9 } }));
+    await expect(readImageProcessor(both)).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      place: expect.stringContaining("processor_config.json, image_processor"),
+    });
+  });
+
+  it("names the files that say how pictures are prepared where there is neither", async () => {
+    const none = await mkdtemp(join(folder, "none-"));
+    const message = /no preprocessor_config\.json, and no processor_config\.json with "image_processor"/;
+    await expect(readImageProcessor(none)).rejects.toMatchObject({
+      code: "FILE_MISSING",
+      place: none,
+      message: expect.stringMatching(message),
+    });
+    await writeFile(join(none, "preprocessor_config.json"), "{}");
+    expect((await readImageProcessor(none)).size).toEqual({ width: 224, height: 224 });
+  });
 
   it("names the field of a file that it does not understand", async () => {
     const wrong: [string, object][] = [

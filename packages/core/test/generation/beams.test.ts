@@ -90,6 +90,14 @@ describe("beam search", () => {
     expect(found.ended).toEqual(ended);
   });
 
+  it("has an answer where the penalty makes every score less than that of no beam", () => {
+    const fields = { numBeams: 3, lengthPenalty: -6, maxLength: 40, minLength: 40, eosTokenIds: [] };
+    const { ended } = search(fields, 5);
+    expect(ended).toHaveLength(3);
+    expect(ended[0]!.tokens).toHaveLength(40);
+    expect(ended[0]!.score).toBeLessThan(-1e9);
+  });
+
   it("goes on from as many beams as it has where the vocabulary is smaller than they are", () => {
     const found = search({ numBeams: 5, maxLength: 4 }, 3);
     expect(found.running).toHaveLength(5);

@@ -9,6 +9,7 @@ import {
   adamW,
   BartForConditionalGeneration,
   engineInfo,
+  type GenerateOptions,
   generate,
   getPeftModel,
   LoraConfig,
@@ -223,6 +224,22 @@ describe.each(["compiled", "eager"] as const)("generation, %s", (engine) => {
     expect(second!.sequences).toEqual([[0, 2, 8, 20, 17, 17, 17, 17]]);
   });
 
+  it("does not mind settings of drawing that would draw nothing where nothing is drawn", async () => {
+    const model = tinyBart();
+    const inputs = { inputIds: ints(BART_SOURCE) };
+    const wanted = await generate(model, inputs, { maxLength: 8 });
+    expect(await generate(model, inputs, { maxLength: 8, temperature: 0, topP: 0 })).toEqual(wanted);
+  });
+
+  it("starts from the beginning token where no start token is named, as transformers does", async () => {
+    const inputs = { inputIds: ints(BART_SOURCE) };
+    const start = async (options: GenerateOptions) =>
+      (await generate(tinyBart(), inputs, { maxLength: 3, ...options })).sequences[0]![0];
+    expect(await start({ bosTokenId: 5 })).toBe(2);
+    expect(await start({ bosTokenId: 5, decoderStartTokenId: undefined })).toBe(5);
+    expect(await start({ bosTokenId: undefined, decoderStartTokenId: undefined })).toBe(2);
+  });
+
   it("refuses settings that do not fit, and models that do not generate", async () => {
     const model = tinyBart();
     const inputs = { inputIds: ints(BART_SOURCE) };
@@ -230,8 +247,16 @@ describe.each(["compiled", "eager"] as const)("generation, %s", (engine) => {
     await expect(generate(model, inputs, { maxLength: 1 })).rejects.toThrow(/no room/);
     await expect(generate(model, inputs, { numBeams: 2, doSample: true })).rejects.toThrow(/numBeams, doSample/);
     await expect(generate(model, inputs, { numBeams: 2, onTokens: () => {} })).rejects.toThrow(/onTokens/);
-    await expect(generate(model, inputs, { temperature: 0 })).rejects.toThrow(/temperature/);
-    await expect(generate(model, inputs, { topP: 0 })).rejects.toThrow(/topP/);
+    await expect(generate(model, inputs, { doSample: true, temperature: 0 })).rejects.toThrow(/temperature/);
+    for (const name of ["forcedBosTokenId", "forcedEosTokenId", "padTokenId", "decoderStartTokenId"]) {
+      for (const id of [24, -1, 1.5]) {
+        await expect(generate(model, inputs, { [name]: id })).rejects.toMatchObject({
+          code: "ARGUMENT_INVALID",
+          message: expect.stringContaining(`${name} ${id} is none of the 24 tokens`),
+        });
+      }
+    }
+    await expect(generate(model, inputs, { doSample: true, topP: 0 })).rejects.toThrow(/topP/);
     await expect(generate(model, { ...inputs, attentionMask: ints([[1], [1]]) })).rejects.toThrow(
       /\[2,1\] does not fit/,
     );

@@ -1,5 +1,5 @@
 import { mkdtempSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -11,6 +11,7 @@ import {
   type HostModel,
   type HostTensor,
   LoraConfig,
+  parseGenerationConfig,
   readSafetensors,
   toFloat16,
   useEngine,
@@ -55,6 +56,14 @@ describe("a BART's folder", () => {
     expect(await logits(await load(withCopies))).toEqual(wanted);
   });
 
+  it("is read alike with the versions that old files hold", async () => {
+    const old = await changed(GENERATION, (tensors) => {
+      const version: HostTensor = { dtype: "float32", shape: [1], data: Float32Array.of(3) };
+      return new Map([...tensors, ["model.encoder.version", version], ["decoder.version", version]]);
+    });
+    expect(await logits(await load(old))).toEqual(await logits(await load(GENERATION)));
+  });
+
   it("adds nothing to the logits where the file does not say what", async () => {
     const bias = (await readSafetensors(join(GENERATION, "model.safetensors"))).get("final_logits_bias")!;
     const without = await changed(GENERATION, (tensors) => {
@@ -69,6 +78,34 @@ describe("a BART's folder", () => {
       tensors.set("final_logits_bias", { dtype: "float32", shape: [1, 34], data: new Float32Array(34) }),
     );
     await expect(load(wrong)).rejects.toThrow(coded("KEY_MISMATCH"));
+  });
+
+  it("holds the tokens that Python's generate needs, where the model was made from a config and where it was read", async () => {
+    const made = new BartForConditionalGeneration((await load(GENERATION)).config);
+    for (const model of [made, await load(GENERATION)]) {
+      const folder = mkdtempSync(join(tmpdir(), "peft-"));
+      await model.savePretrained(folder);
+      const written = JSON.parse(await readFile(join(folder, "generation_config.json"), "utf8"));
+      expect(written).toEqual({
+        pad_token_id: 1,
+        bos_token_id: 0,
+        decoder_start_token_id: 2,
+        forced_eos_token_id: 2,
+        eos_token_id: 2,
+      });
+    }
+  });
+
+  it("may force its tokens as old files and as those of transformers 5 say it", async () => {
+    const old = { force_bos_token_to_be_generated: true, bos_token_id: 3 };
+    expect(parseGenerationConfig(old, "old")).toMatchObject({ bosTokenId: 3, forcedBosTokenId: 3 });
+    const folder = await changed(GENERATION, (tensors) => tensors, { ...old, forced_eos_token_id: [2] });
+    await rm(join(folder, "generation_config.json"));
+    const model = await load(folder);
+    expect(model.config.forcedEosTokenId).toBe(2);
+    expect(model.generationConfig).toMatchObject({ forcedBosTokenId: 3, forcedEosTokenId: 2 });
+    const several = { forced_eos_token_id: [2, 3] };
+    expect(() => parseGenerationConfig(several, "several")).toThrow(coded("CONFIG_INVALID"));
   });
 
   it("is widened from half precision", async () => {
@@ -124,7 +161,9 @@ describe("a BART's folder", () => {
       }
     }
     const again: HostModel = await open(folder);
-    expect(await logits(again)).toEqual(await logits(model));
+    // The fixture's labels are tokens.
+    const inputs = source === CLASSIFICATION ? {} : undefined;
+    expect(await logits(again, inputs)).toEqual(await logits(model, inputs));
   });
 });
 

@@ -14,6 +14,7 @@ import {
   inCheckpointing,
   inTraining,
   LoraConfig,
+  parseGenerationConfig,
   parseT5Config,
   readSafetensors,
   T5ForConditionalGeneration,
@@ -184,6 +185,37 @@ describe("a T5's folder", () => {
     expect(warnings).toEqual([expect.stringContaining("left out: min_p")]);
     await writeFile(join(folder, "generation_config.json"), JSON.stringify({ num_beams: -1 }));
     await expect(load(folder)).rejects.toThrow(coded("CONFIG_INVALID"));
+  });
+
+  it("holds the tokens that Python's generate needs, where the model was made from a config", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "peft-"));
+    const model = new T5ForConditionalGeneration((await load(V11)).config);
+    expect(model.generationConfig).toEqual({ padTokenId: 0, eosTokenIds: [1], decoderStartTokenId: 0 });
+    await model.savePretrained(folder);
+    const written = JSON.parse(await readFile(join(folder, "generation_config.json"), "utf8"));
+    expect(written).toEqual({ pad_token_id: 0, eos_token_id: 1, decoder_start_token_id: 0 });
+  });
+
+  it("is warned of for each setting of generation that would change something, by its own measure", () => {
+    const warnings: string[] = [];
+    const { warn } = env;
+    env.warn = ({ message }) => warnings.push(message);
+    const nothing = {
+      num_return_sequences: 1,
+      guidance_scale: 1,
+      min_p: 0,
+      typical_p: 1,
+      encoder_no_repeat_ngram_size: 0,
+    };
+    parseGenerationConfig({ ...nothing, bad_words_ids: null, renormalize_logits: false }, "test");
+    expect(warnings).toEqual([]);
+    const something = { num_return_sequences: 3, guidance_scale: 0, min_p: 1, encoder_no_repeat_ngram_size: 1 };
+    parseGenerationConfig({ ...something, renormalize_logits: true, stop_strings: ["."] }, "test");
+    env.warn = warn;
+    expect(warnings).toHaveLength(1);
+    for (const key of [...Object.keys(something), "renormalize_logits", "stop_strings"]) {
+      expect(warnings[0]).toContain(key);
+    }
   });
 });
 

@@ -132,6 +132,33 @@ describe("texts for a model", () => {
   });
 });
 
+describe("a T5's folder that names no special tokens", () => {
+  it("has the padding, end and unknown tokens of T5's tokenizers, and no beginning", async () => {
+    const folder = newFolder();
+    const special = ["<pad>", "</s>", "<unk>"];
+    const words = ["\u2581the", "\u2581cat", "\u2581"];
+    const json = {
+      added_tokens: special.map((content, id) => ({ id, content, special: true, normalized: false })),
+      normalizer: null,
+      pre_tokenizer: { type: "Metaspace", replacement: "\u2581", prepend_scheme: "always", split: true },
+      post_processor: {
+        type: "TemplateProcessing",
+        single: [{ Sequence: { id: "A", type_id: 0 } }, { SpecialToken: { id: "</s>", type_id: 0 } }],
+        pair: [],
+        special_tokens: { "</s>": { id: "</s>", ids: [1], tokens: ["</s>"] } },
+      },
+      decoder: { type: "Metaspace", replacement: "\u2581", prepend_scheme: "always", split: true },
+      model: { type: "Unigram", unk_id: 2, vocab: [...special, ...words].map((word, i) => [word, i < 3 ? 0 : -i]) },
+    };
+    await writeFile(join(folder, "tokenizer.json"), JSON.stringify(json));
+    await writeFile(join(folder, "tokenizer_config.json"), JSON.stringify({ model_max_length: 512 }));
+    const tokenizer = await loadTokenizer(folder);
+    expect([...tokenizer.encode(["the cat"]).inputIds.data]).toEqual([3, 4, 1, 0, 0, 0, 0, 0]);
+    expect([tokenizer.specialId("pad"), tokenizer.specialId("eos"), tokenizer.specialId("unk")]).toEqual([0, 1, 2]);
+    expect(() => tokenizer.specialId("bos")).toThrow(/no bos token/);
+  });
+});
+
 describe("what is not right with a tokenizer is an error that says what to do:", () => {
   it("a folder without one, one of SentencePiece, and a vocabulary of another kind", async () => {
     const folder = newFolder();

@@ -3,7 +3,8 @@
 import type * as tf from "@tensorflow/tfjs";
 import { Layer, LayerNorm, Linear, nameModules, normal } from "../../nn/index.js";
 import { chooseHead } from "../head.js";
-import { HostModel, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { HostModel, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { checkClasses } from "../ids.js";
 import type { NameTable } from "../names.js";
 import { type ProblemType, sequenceLoss } from "../sequenceLoss.js";
 import { VIT_NAMES } from "../vit/names.js";
@@ -70,6 +71,10 @@ export class ASTForAudioClassification extends HostModel {
     });
     model.nameOrPath = directory;
     return model;
+  }
+
+  override checkInputs(inputs: ModelArguments): void {
+    checkClasses(inputs, this.config.labels.length, this.config.problemType);
   }
 
   override configJSON(): Record<string, unknown> {

@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { PeftError } from "../../errors.js";
-import { checkModelType, labelsOf, labelsToJSON, parseFields } from "../configFields.js";
+import { checkModelType, LABEL_FIELDS, labelsOf, labelsToJSON, parseFields } from "../configFields.js";
 import { PROBLEM_TYPES, type ProblemType } from "../sequenceLoss.js";
 
 const MODEL_TYPE = "audio-spectrogram-transformer";
@@ -24,7 +24,7 @@ const Schema = v.object({
   time_stride: v.optional(positive, 10),
   max_length: v.optional(positive, 1024),
   num_mel_bins: v.optional(positive, 128),
-  id2label: v.optional(v.record(v.string(), v.string())),
+  ...LABEL_FIELDS,
   problem_type: v.nullish(v.picklist(PROBLEM_TYPES)),
 });
 
@@ -97,7 +97,7 @@ export function parseASTConfig(json: unknown, place: string): ASTConfig {
     timeStride: c.time_stride,
     maxLength: c.max_length,
     numMelBins: c.num_mel_bins,
-    labels: labelsOf(c.id2label),
+    labels: labelsOf(c),
     ...(c.problem_type && { problemType: c.problem_type }),
   };
 }

@@ -8,6 +8,7 @@ import type { Ia3Targets, ModelInputs, ModelOutput } from "../hostModel.js";
 import { loadParameters, type SaveOptions, saveModel, withModel } from "../loading.js";
 import {
   type GenerationConfig,
+  parseGenerationConfig,
   type ResizeOptions,
   readGenerationConfig,
   resizeRows,
@@ -49,11 +50,7 @@ export class BartForConditionalGeneration extends Seq2SeqModel {
     this.model = new BartModel(config, options.seed ?? 0);
     this.#finalLogitsBias = Parameter.zeros([1, config.vocabSize], { name: LOGITS_BIAS });
     this.#config = config;
-    this.#generationConfig = options.generationConfig ?? {
-      eosTokenIds: [config.eosTokenId],
-      forcedBosTokenId: config.forcedBosTokenId,
-      forcedEosTokenId: config.forcedEosTokenId,
-    };
+    this.#generationConfig = options.generationConfig ?? parseGenerationConfig(this.configJSON(), "the config");
     nameModules(this);
   }
 

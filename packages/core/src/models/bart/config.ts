@@ -2,7 +2,8 @@
 
 import * as v from "valibot";
 import { PeftError } from "../../errors.js";
-import { checkModelType, labelsOf, labelsToJSON, parseFields } from "../configFields.js";
+import { checkModelType, LABEL_FIELDS, labelsOf, labelsToJSON, onlyToken, parseFields } from "../configFields.js";
+import { PROBLEM_TYPES, type ProblemType } from "../sequenceLoss.js";
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const token = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -31,13 +32,14 @@ const Schema = v.object({
   normalize_before: never,
   add_final_layer_norm: never,
   static_position_embeddings: never,
-  id2label: v.optional(v.record(v.string(), v.string())),
+  ...LABEL_FIELDS,
+  problem_type: v.nullish(v.picklist(PROBLEM_TYPES)),
   pad_token_id: v.nullish(token),
   bos_token_id: v.nullish(token),
   eos_token_id: v.nullish(token),
   decoder_start_token_id: v.nullish(token),
   forced_bos_token_id: v.nullish(token),
-  forced_eos_token_id: v.nullish(token),
+  forced_eos_token_id: v.nullish(onlyToken),
 });
 
 /** The size of one of the two stacks. */
@@ -86,6 +88,8 @@ export interface BartConfig {
   readonly forcedEosTokenId?: number;
   /** Class names of a classifier, in the order of the logits. @defaultValue three, LABEL_0 to LABEL_2 */
   readonly labels: readonly string[];
+  /** @defaultValue told by the number of classes and the type of the labels */
+  readonly problemType?: ProblemType;
 }
 
 /** Reads `config.json`'s object. @throws PeftError CONFIG_INVALID naming the field */
@@ -121,7 +125,8 @@ export function parseBartConfig(json: unknown, place: string): BartConfig {
     decoderStartTokenId: c.decoder_start_token_id ?? 2,
     forcedBosTokenId: c.forced_bos_token_id ?? undefined,
     forcedEosTokenId: c.forced_eos_token_id === undefined ? 2 : (c.forced_eos_token_id ?? undefined),
-    labels: labelsOf(c.id2label ?? { 0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2" }),
+    labels: labelsOf(c, 3),
+    ...(c.problem_type && { problemType: c.problem_type }),
   };
 }
 
@@ -155,5 +160,6 @@ export function serializeBartConfig(config: BartConfig, architecture: string): R
     forced_bos_token_id: config.forcedBosTokenId ?? null,
     forced_eos_token_id: config.forcedEosTokenId ?? null,
     ...labelsToJSON(config.labels),
+    ...(config.problemType && { problem_type: config.problemType }),
   };
 }

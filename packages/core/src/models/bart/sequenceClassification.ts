@@ -3,11 +3,11 @@
 import * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../../errors.js";
 import { Dropout, type Initializer, Layer, Linear, nameModules, normal } from "../../nn/index.js";
-import { classificationLoss } from "../classificationLoss.js";
 import { HostModel, type Ia3Targets, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
-import { checkIds } from "../ids.js";
+import { checkClasses, checkIds } from "../ids.js";
 import { loadParameters, withModel } from "../loading.js";
 import { shiftRight } from "../seq2seq/index.js";
+import { type ProblemType, sequenceLoss } from "../sequenceLoss.js";
 import { type BartLoadingOptions, bartNames, HEAD, LOGITS_BIAS, readBartConfig } from "./checkpoint.js";
 import { type BartConfig, serializeBartConfig } from "./config.js";
 import { BartModel } from "./model.js";
@@ -38,14 +38,16 @@ export interface BartForSequenceClassificationOptions extends BartLoadingOptions
    * @defaultValue the file's
    */
   labels?: readonly string[];
+  /** What the numbers mean. @defaultValue as the config has it */
+  problemType?: ProblemType;
   /** Of a new head. @defaultValue 0 */
   seed?: number;
 }
 
 /**
  * Inputs: `inputIds` and `attentionMask`, [batch, tokens] int32, each row with an end-of-sequence token; for training also
- * `labels`, [batch] int32, or the shares of the classes, [batch, classes] float32. The decoder reads the same tokens, one
- * place later.
+ * `labels`: [batch] int32, or [batch, labels] float32 where a text has several labels, or [batch] float32 for a regression. The
+ * decoder reads the same tokens, one place later.
  */
 export class BartForSequenceClassification extends HostModel {
   readonly config: BartConfig;
@@ -78,7 +80,9 @@ export class BartForSequenceClassification extends HostModel {
       const isThere = opened.weights.tensors.has(`${HEAD}.dense.weight`);
       const isSame = labels.length === found.labels.length && labels.every((label, i) => label === found.labels[i]);
       const keepsHead = options.labels === undefined || (isSame && isThere);
-      const loaded = new BartForSequenceClassification({ ...found, labels }, { seed: options.seed });
+      const problemType = options.problemType ?? found.problemType;
+      const config = { ...found, labels, ...(problemType && { problemType }) };
+      const loaded = new BartForSequenceClassification(config, { seed: options.seed });
       const hint = isThere ? undefined : "the file has no classifier: give labels to start with a new one";
       const left = [LOGITS_BIAS, ...(keepsHead ? [] : [`${HEAD}.`])];
       const except = keepsHead ? [] : [`${HEAD}.`];
@@ -93,8 +97,9 @@ export class BartForSequenceClassification extends HostModel {
   }
 
   override checkInputs(inputs: ModelArguments): void {
-    const { vocabSize } = this.config;
+    const { vocabSize, labels, problemType } = this.config;
     checkIds(inputs, { inputIds: vocabSize, decoderInputIds: vocabSize });
+    checkClasses(inputs, labels.length, problemType);
   }
 
   override get headPath(): string {
@@ -121,9 +126,9 @@ export class BartForSequenceClassification extends HostModel {
     return { logits: this.classification_head.forward(sentence), hiddenStates };
   }
 
-  /** Cross-entropy with `labels`, the mean over the batch. @throws PeftError SHAPE_MISMATCH for labels of another shape */
+  /** As the config's problem has it, see `sequenceLoss`. @throws PeftError SHAPE_MISMATCH for labels of another shape */
   override loss({ logits }: ModelOutput, { labels }: ModelInputs): tf.Tensor {
-    return classificationLoss(logits, labels!);
+    return sequenceLoss(logits, labels!, this.config.problemType);
   }
 }
 

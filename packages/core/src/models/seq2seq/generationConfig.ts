@@ -6,6 +6,7 @@ import * as v from "valibot";
 import { env } from "../../env.js";
 import { PeftError } from "../../errors.js";
 import { readJson, writeJson } from "../../files/index.js";
+import { onlyToken } from "../configFields.js";
 
 const token = v.pipe(v.number(), v.integer(), v.minValue(0));
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -22,10 +23,13 @@ const optional = <S extends v.GenericSchema>(schema: S) =>
 
 const Schema = v.object({
   pad_token_id: optional(token),
+  bos_token_id: optional(token),
   eos_token_id: optional(tokens),
   decoder_start_token_id: optional(token),
   forced_bos_token_id: optional(token),
-  forced_eos_token_id: optional(token),
+  /** Older than `forced_bos_token_id`, before which it goes. */
+  force_bos_token_to_be_generated: optional(v.boolean()),
+  forced_eos_token_id: optional(onlyToken),
   max_length: optional(count),
   max_new_tokens: optional(count),
   min_length: optional(count),
@@ -41,18 +45,36 @@ const Schema = v.object({
   repetition_penalty: optional(v.number()),
 });
 
-/** Settings of transformers' that change what is generated, and that this library does not have. */
-const UNSUPPORTED = [
-  ...["bad_words_ids", "begin_suppress_tokens", "diversity_penalty", "encoder_no_repeat_ngram_size"],
-  ...["encoder_repetition_penalty", "epsilon_cutoff", "eta_cutoff", "exponential_decay_length_penalty"],
-  ...["guidance_scale", "min_p", "num_beam_groups", "penalty_alpha", "sequence_bias", "suppress_tokens", "typical_p"],
-];
-/** What they are where they change nothing. */
-const NEUTRAL: readonly unknown[] = [undefined, null, 0, 1];
+/** Settings of transformers' that change what is generated and that this library does not have, and where they change nothing. */
+const UNSUPPORTED: Readonly<Record<string, number | boolean | undefined>> = {
+  bad_words_ids: undefined,
+  begin_suppress_tokens: undefined,
+  diversity_penalty: 0,
+  encoder_no_repeat_ngram_size: 0,
+  encoder_repetition_penalty: 1,
+  epsilon_cutoff: 0,
+  eta_cutoff: 0,
+  exponential_decay_length_penalty: undefined,
+  guidance_scale: 1,
+  max_time: undefined,
+  min_p: 0,
+  num_beam_groups: 1,
+  num_return_sequences: 1,
+  penalty_alpha: 0,
+  renormalize_logits: false,
+  sequence_bias: undefined,
+  stop_strings: undefined,
+  suppress_tokens: undefined,
+  top_h: undefined,
+  typical_p: 1,
+  watermarking_config: undefined,
+};
 
 /** Settings of `generate`, as transformers' `GenerationConfig` names them; undefined where nothing is said. */
 export interface GenerationConfig {
   readonly padTokenId?: number;
+  /** The start token where `decoderStartTokenId` is not given. */
+  readonly bosTokenId?: number;
   /** The tokens that end a sequence. */
   readonly eosTokenIds?: readonly number[];
   readonly decoderStartTokenId?: number;
@@ -101,16 +123,20 @@ export function parseGenerationConfig(json: unknown, place: string): GenerationC
     throw new PeftError("CONFIG_INVALID", `not the settings of generation: ${field}: ${issue.message}`, { place });
   }
   const c = parsed.output;
-  const left = UNSUPPORTED.filter((key) => !NEUTRAL.includes((json as Record<string, unknown>)[key]));
+  const left = Object.entries(UNSUPPORTED).flatMap(([key, neutral]) => {
+    const given = (json as Record<string, unknown>)[key] ?? neutral;
+    return given === neutral ? [] : [key];
+  });
   if (left.length > 0) {
     const message = `settings of generation that are not supported are left out: ${left.join(", ")} (${place})`;
     env.warn({ code: "CONFIG_UNKNOWN_KEY", message });
   }
   const config: GenerationConfig = {
     padTokenId: c.pad_token_id,
+    bosTokenId: c.bos_token_id,
     eosTokenIds: c.eos_token_id,
     decoderStartTokenId: c.decoder_start_token_id,
-    forcedBosTokenId: c.forced_bos_token_id,
+    forcedBosTokenId: c.force_bos_token_to_be_generated ? c.bos_token_id : c.forced_bos_token_id,
     forcedEosTokenId: c.forced_eos_token_id,
     maxLength: c.max_length,
     maxNewTokens: c.max_new_tokens,

@@ -2,7 +2,8 @@
 
 import * as v from "valibot";
 import { PeftError } from "../../errors.js";
-import { checkModelType, labelsOf, labelsToJSON, parseFields } from "../configFields.js";
+import { checkModelType, LABEL_FIELDS, labelsOf, labelsToJSON, parseFields } from "../configFields.js";
+import { PROBLEM_TYPES, type ProblemType } from "../sequenceLoss.js";
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const rate = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
@@ -23,7 +24,8 @@ const Schema = v.object({
   hidden_act: v.optional(v.string(), "gelu"),
   initializer_range: v.optional(v.number(), 0.02),
   layer_norm_eps: v.optional(v.number(), 1e-5),
-  id2label: v.optional(v.record(v.string(), v.string())),
+  ...LABEL_FIELDS,
+  problem_type: v.nullish(v.picklist(PROBLEM_TYPES)),
   // What would compute something else.
   use_absolute_embeddings: v.optional(v.literal(false), false),
 });
@@ -66,6 +68,8 @@ export interface SwinConfig {
   readonly layerNormEps: number;
   /** Class names in the order of the logits. */
   readonly labels: readonly string[];
+  /** @defaultValue told by the number of classes and the type of the labels */
+  readonly problemType?: ProblemType;
 }
 
 /** Reads `config.json`'s object. @throws PeftError CONFIG_INVALID naming the field */
@@ -88,7 +92,8 @@ export function parseSwinConfig(json: unknown, place: string): SwinConfig {
       hiddenAct: c.hidden_act,
       initializerRange: c.initializer_range,
       layerNormEps: c.layer_norm_eps,
-      labels: labelsOf(c.id2label),
+      labels: labelsOf(c),
+      ...(c.problem_type && { problemType: c.problem_type }),
     },
     place,
   );
@@ -135,5 +140,6 @@ export function serializeSwinConfig(config: SwinConfig): Record<string, unknown>
     initializer_range: config.initializerRange,
     layer_norm_eps: config.layerNormEps,
     ...labelsToJSON(config.labels),
+    ...(config.problemType && { problem_type: config.problemType }),
   };
 }

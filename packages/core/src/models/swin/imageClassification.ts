@@ -4,9 +4,11 @@ import * as tf from "@tensorflow/tfjs";
 import { type Layer, Linear, nameModules, normal } from "../../nn/index.js";
 import { classificationLoss } from "../classificationLoss.js";
 import { checkRates, chooseHead } from "../head.js";
-import { HostModel, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { HostModel, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { checkClasses } from "../ids.js";
 import { loadParameters, type OpenModel, type Translate, withModel } from "../loading.js";
 import type { NameTable } from "../names.js";
+import type { ProblemType } from "../sequenceLoss.js";
 import { parseSwinConfig, type SwinConfig, serializeSwinConfig, widthOf } from "./config.js";
 import { SwinModel } from "./model.js";
 import { SWIN_NAMES } from "./names.js";
@@ -19,6 +21,8 @@ export interface SwinForImageClassificationOptions {
    * @defaultValue the file's
    */
   labels?: readonly string[];
+  /** What the numbers mean. @defaultValue as the config has it */
+  problemType?: ProblemType;
   /** Rates of dropout in training. @defaultValue as the config has it; for timm's files a path rate of 0.1 */
   dropout?: Partial<SwinConfig["dropout"]>;
   /** Which branches stochastic depth leaves out. @defaultValue "both" */
@@ -29,7 +33,8 @@ export interface SwinForImageClassificationOptions {
 
 /**
  * Inputs: `pixelValues` [batch, channels, height, width] of any size whose last grid is no smaller than a window; for
- * training also `labels`, [batch] int32, or the shares of the classes, [batch, classes] float32.
+ * training also `labels`, [batch] int32, or the shares of the classes, [batch, classes] float32; for several labels at once, where
+ * the config names that problem, zeros and ones.
  */
 export class SwinForImageClassification extends HostModel {
   readonly config: SwinConfig;
@@ -65,13 +70,19 @@ export class SwinForImageClassification extends HostModel {
       const hasHead = HEADS.some((name) => weights.tensors.has(name));
       const { labels, keepsHead } = chooseHead(found.labels, options.labels, hasHead);
       const dropPathOn = options.dropPathOn ?? found.dropPathOn;
-      const model = new SwinForImageClassification({ ...found, labels, dropout, dropPathOn }, { seed: options.seed });
+      const problemType = options.problemType ?? found.problemType;
+      const config = { ...found, labels, dropout, dropPathOn, ...(problemType && { problemType }) };
+      const model = new SwinForImageClassification(config, { seed: options.seed });
       const hint = hasHead ? undefined : "the file has no head: give labels to start with a new one";
       const except = keepsHead ? [] : ["classifier."];
       loadParameters(model, opened, namesIn(opened, keepsHead), { hint, except });
       model.nameOrPath = directory;
       return model;
     });
+  }
+
+  override checkInputs(inputs: ModelArguments): void {
+    checkClasses(inputs, this.config.labels.length, this.config.problemType);
   }
 
   override configJSON(): Record<string, unknown> {
@@ -95,9 +106,9 @@ export class SwinForImageClassification extends HostModel {
     return { logits: this.classifier.forward(tf.mean(lastHiddenState, 1)), hiddenStates };
   }
 
-  /** Cross-entropy with `labels`, the mean over the batch. @throws PeftError SHAPE_MISMATCH for labels of another shape */
+  /** As the config's problem has it, see `classificationLoss`. @throws PeftError SHAPE_MISMATCH for labels of another shape */
   override loss({ logits }: ModelOutput, { labels }: ModelInputs): tf.Tensor {
-    return classificationLoss(logits, labels!);
+    return classificationLoss(logits, labels!, this.config.problemType);
   }
 }
 

@@ -8,6 +8,7 @@ import type { Ia3Targets, ModelInputs, ModelOutput } from "../hostModel.js";
 import { loadParameters, type SaveOptions, saveModel, withModel } from "../loading.js";
 import {
   type GenerationConfig,
+  parseGenerationConfig,
   type ResizeOptions,
   readGenerationConfig,
   resizeRows,
@@ -51,14 +52,14 @@ export class T5ForConditionalGeneration extends Seq2SeqModel {
   constructor(config: T5Config, options: { seed?: number; generationConfig?: GenerationConfig } = {}) {
     super();
     const { seed = 0 } = options;
-    const { vocabSize, dModel, initializerFactor, eosTokenId } = config;
+    const { vocabSize, dModel, initializerFactor } = config;
     const init = normal(initializerFactor, seed);
     this.shared = new Embedding(vocabSize, dModel, init);
     this.encoder = new T5Encoder(config, seed);
     this.decoder = new T5Decoder(config, seed);
     if (!config.tieWordEmbeddings) this.lm_head = new T5Head([vocabSize, dModel], init);
     this.#config = config;
-    this.#generationConfig = options.generationConfig ?? { eosTokenIds: [eosTokenId] };
+    this.#generationConfig = options.generationConfig ?? parseGenerationConfig(this.configJSON(), "the config");
     nameModules(this);
   }
 

@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { PeftError } from "../../errors.js";
-import { checkModelType, labelsOf, labelsToJSON, parseFields } from "../configFields.js";
+import { checkModelType, LABEL_FIELDS, labelsOf, labelsToJSON, parseFields } from "../configFields.js";
 import { PROBLEM_TYPES, type ProblemType } from "../sequenceLoss.js";
 
 export type TextModelType = "bert" | "roberta";
@@ -61,7 +61,7 @@ function schema(type: TextModelType) {
     initializer_range: v.optional(v.number(), 0.02),
     layer_norm_eps: v.optional(v.number(), 1e-12),
     pad_token_id: v.optional(index, DEFAULTS[type].pad),
-    id2label: v.optional(v.record(v.string(), v.string())),
+    ...LABEL_FIELDS,
     problem_type: v.nullish(v.picklist(PROBLEM_TYPES)),
     // What would compute something else.
     position_embedding_type: v.optional(v.literal("absolute"), "absolute"),
@@ -96,7 +96,7 @@ export function parseTextConfig(json: unknown, type: TextModelType, place: strin
     initializerRange: c.initializer_range,
     layerNormEps: c.layer_norm_eps,
     padTokenId: c.pad_token_id,
-    labels: labelsOf(c.id2label),
+    labels: labelsOf(c),
     ...(c.problem_type && { problemType: c.problem_type }),
   };
 }

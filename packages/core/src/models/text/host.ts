@@ -5,7 +5,7 @@ import { type Initializer, normal } from "../../nn/index.js";
 import { softmaxCrossEntropy } from "../../ops/index.js";
 import { checkRates, chooseHead } from "../head.js";
 import { HostModel, type Ia3Targets, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
-import { checkIds } from "../ids.js";
+import { checkClasses, checkIds } from "../ids.js";
 import { loadParameters, withModel } from "../loading.js";
 import type { ProblemType } from "../sequenceLoss.js";
 import { hasHead, hasPooler, type TextHead, textNames } from "./checkpoint.js";
@@ -82,7 +82,11 @@ export abstract class TextHost extends HostModel {
   }
 
   override checkInputs(inputs: ModelArguments): void {
-    checkIds(inputs, tableRows(this.config));
+    const { vocabSize, labels, problemType } = this.config;
+    const { task } = this.head;
+    checkIds(inputs, { ...tableRows(this.config), ...(task === "MaskedLM" && { labels: vocabSize }) });
+    if (task === "TokenClassification") checkClasses(inputs, labels.length, "single_label_classification");
+    if (task === "SequenceClassification") checkClasses(inputs, labels.length, problemType);
   }
 
   protected static async load<M extends TextHost>(

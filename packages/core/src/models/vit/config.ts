@@ -2,7 +2,8 @@
 
 import * as v from "valibot";
 import { PeftError } from "../../errors.js";
-import { checkModelType, labelsOf, labelsToJSON, parseFields } from "../configFields.js";
+import { checkModelType, LABEL_FIELDS, labelsOf, labelsToJSON, parseFields } from "../configFields.js";
+import { PROBLEM_TYPES, type ProblemType } from "../sequenceLoss.js";
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const size = v.pipe(
@@ -25,7 +26,8 @@ const Schema = v.object({
   patch_size: v.optional(size, 16),
   num_channels: v.optional(positive, 3),
   qkv_bias: v.optional(v.boolean(), true),
-  id2label: v.optional(v.record(v.string(), v.string())),
+  ...LABEL_FIELDS,
+  problem_type: v.nullish(v.picklist(PROBLEM_TYPES)),
 });
 
 export interface ViTConfig {
@@ -55,6 +57,8 @@ export interface ViTConfig {
   readonly qkvBias: boolean;
   /** Class names in the order of the logits. */
   readonly labels: readonly string[];
+  /** @defaultValue told by the number of classes and the type of the labels */
+  readonly problemType?: ProblemType;
   /**
    * How the position table is resized where pictures have another size: `bicubic` as transformers does it, `bilinear` with
    * corners that meet, as the code does that these checkpoints come from, and MoSA's. Undefined makes that an error.
@@ -87,7 +91,8 @@ export function parseViTConfig(json: unknown, place: string): ViTConfig {
     patchSize: c.patch_size,
     numChannels: c.num_channels,
     qkvBias: c.qkv_bias,
-    labels: labelsOf(c.id2label),
+    labels: labelsOf(c),
+    ...(c.problem_type && { problemType: c.problem_type }),
   };
 }
 
@@ -111,5 +116,6 @@ export function serializeViTConfig(config: ViTConfig): Record<string, unknown> {
     num_channels: config.numChannels,
     qkv_bias: config.qkvBias,
     ...labelsToJSON(config.labels),
+    ...(config.problemType && { problem_type: config.problemType }),
   };
 }

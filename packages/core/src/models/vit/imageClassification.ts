@@ -4,9 +4,11 @@ import type * as tf from "@tensorflow/tfjs";
 import { type Layer, Linear, nameModules, normal } from "../../nn/index.js";
 import { classificationLoss } from "../classificationLoss.js";
 import { chooseHead } from "../head.js";
-import { HostModel, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { HostModel, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import { checkClasses } from "../ids.js";
 import { loadParameters, withModel } from "../loading.js";
 import type { NameTable } from "../names.js";
+import type { ProblemType } from "../sequenceLoss.js";
 import { hasPart, readViTConfig, type ViTLoadingOptions, viTNames } from "./checkpoint.js";
 import { serializeViTConfig, type ViTConfig } from "./config.js";
 import { classToken, ViTModel } from "./model.js";
@@ -19,11 +21,13 @@ export interface ViTForImageClassificationOptions extends ViTLoadingOptions {
    * @defaultValue the file's
    */
   labels?: readonly string[];
+  /** What the numbers mean. @defaultValue as the config has it */
+  problemType?: ProblemType;
 }
 
 /**
  * Inputs: `pixelValues` [batch, channels, height, width]; for training also `labels`, [batch] int32, or the shares of the
- * classes, [batch, classes] float32.
+ * classes, [batch, classes] float32; for several labels at once, where the config names that problem, zeros and ones.
  */
 export class ViTForImageClassification extends HostModel {
   readonly config: ViTConfig;
@@ -55,13 +59,19 @@ export class ViTForImageClassification extends HostModel {
     return withModel(directory, (opened) => {
       const found = readViTConfig(opened, options);
       const { labels, keepsHead } = chooseHead(found.labels, options.labels, hasPart(opened, "head"));
-      const model = new ViTForImageClassification({ ...found, labels }, { seed: options.seed });
+      const problemType = options.problemType ?? found.problemType;
+      const config = { ...found, labels, ...(problemType && { problemType }) };
+      const model = new ViTForImageClassification(config, { seed: options.seed });
       const hint = hasPart(opened, "head") ? undefined : "the file has no head: give labels to start with a new one";
       const translate = viTNames(opened, "vit.", keepsHead ? ["head"] : []);
       loadParameters(model, opened, translate, { hint, except: keepsHead ? [] : ["classifier."] });
       model.nameOrPath = directory;
       return model;
     });
+  }
+
+  override checkInputs(inputs: ModelArguments): void {
+    checkClasses(inputs, this.config.labels.length, this.config.problemType);
   }
 
   override configJSON(): Record<string, unknown> {
@@ -85,8 +95,8 @@ export class ViTForImageClassification extends HostModel {
     return { logits: this.classifier.forward(classToken(output)), hiddenStates: output.hiddenStates };
   }
 
-  /** Cross-entropy with `labels`, the mean over the batch. @throws PeftError SHAPE_MISMATCH for labels of another shape */
+  /** As the config's problem has it, see `classificationLoss`. @throws PeftError SHAPE_MISMATCH for labels of another shape */
   override loss({ logits }: ModelOutput, { labels }: ModelInputs): tf.Tensor {
-    return classificationLoss(logits, labels!);
+    return classificationLoss(logits, labels!, this.config.problemType);
   }
 }

@@ -1,3 +1,4 @@
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
@@ -29,7 +30,9 @@ let processor: ImageProcessor;
 
 beforeAll(async () => {
   await useEngine("compiled", { threads: 2 });
-  processor = await readImageProcessor(await newFolder());
+  const folder = newFolder();
+  await writeFile(join(folder, "preprocessor_config.json"), "{}");
+  processor = await readImageProcessor(folder);
 });
 
 const pixels = (image: RgbImage) => ({
