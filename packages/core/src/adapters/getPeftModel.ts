@@ -13,7 +13,8 @@ export interface GetPeftModelOptions extends AttachOptions {
  * Attaches a method to a host, ready to be trained. The host is changed in place (`unload` gives it back as it was) and
  * no number of it is trained but those that the config says.
  *
- * @throws PeftError TARGET_NOT_FOUND, TARGET_UNSUPPORTED, ARGUMENT_INVALID; the host is then as it was
+ * @throws PeftError TARGET_NOT_FOUND, TARGET_UNSUPPORTED; ARGUMENT_INVALID, also for a model without a head; the host is
+ *   then as it was
  */
 export function getPeftModel(host: HostModel, config: PeftConfig, options: GetPeftModelOptions = {}): PeftModel {
   const { adapterName = DEFAULT_ADAPTER, ...attach } = options;

@@ -15,6 +15,7 @@ import {
   type Naming,
   type SaveOptions,
 } from "../models/index.js";
+import { HOST_NAMES } from "../models/loadHost.js";
 import { openAdapter, readAdapter, writeAdapter } from "./adapterFiles.js";
 import type { CombinationOptions } from "./combination.js";
 import { combineAdapters } from "./combineAdapters.js";
@@ -63,8 +64,9 @@ export class PeftModel extends HostModel {
   #merged: readonly string[] = [];
   readonly #disabled = `adapters disabled ${randomUUID()}`;
 
-  /** Use `getPeftModel` or `PeftModel.fromPretrained`. */
+  /** Use `getPeftModel` or `PeftModel.fromPretrained`. @throws PeftError ARGUMENT_INVALID for a model without a head */
   constructor(host: HostModel) {
+    assertHost(host);
     super();
     this.#host = host;
   }
@@ -74,8 +76,8 @@ export class PeftModel extends HostModel {
    * understood.
    *
    * @param directory holds `adapter_config.json` and `adapter_model.safetensors`
-   * @throws PeftError KEY_MISMATCH with `{ missing, unexpected, misshapen }`, CONFIG_INVALID, FILE_MISSING, HUB_ID, and
-   *   what reading the files throws; the host is then as it was
+   * @throws PeftError KEY_MISMATCH with `{ missing, unexpected, misshapen }`, CONFIG_INVALID, FILE_MISSING, HUB_ID,
+   *   ARGUMENT_INVALID for a model without a head, and what attaching and reading the files throw; the host is then as it was
    */
   static async fromPretrained(
     host: HostModel,
@@ -491,4 +493,15 @@ export class PeftModel extends HostModel {
   #label(adapterName: string, key: string): string {
     return this.#adapters.size > 1 ? `${adapterName}:${key}` : key;
   }
+}
+
+/** @throws PeftError ARGUMENT_INVALID for a bare model, or anything else that could not be trained */
+function assertHost(host: unknown): void {
+  if (typeof (host as Partial<HostModel> | undefined)?.loss === "function") return;
+  const name = (host as object | undefined)?.constructor.name ?? String(host);
+  const family = HOST_NAMES.filter((one) => one.startsWith(name.replace(/Model$/, "For")));
+  throw new PeftError("ARGUMENT_INVALID", `${name} has no head, so it is no host for adapters`, {
+    place: "host",
+    hint: `load the folder as ${(family.length > 0 ? family : HOST_NAMES).join(" or ")}, with labels where the head is new`,
+  });
 }
