@@ -1,8 +1,9 @@
 // The way in: a host and a config make a model to be trained.
 
 import type { HostModel } from "../models/index.js";
+import { DEFAULT_ADAPTER } from "./adapterFiles.js";
 import type { AttachOptions, PeftConfig } from "./config.js";
-import { DEFAULT_ADAPTER, PeftModel } from "./peftModel.js";
+import { PeftModel } from "./peftModel.js";
 
 export interface GetPeftModelOptions extends AttachOptions {
   /** @defaultValue "default" */
