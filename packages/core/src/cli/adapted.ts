@@ -36,7 +36,7 @@ async function load(name: string): Promise<void> {
     await import(isAbsolute(name) ? pathToFileURL(name).href : await resolveHere(name));
   } catch (error) {
     const { stderr, message } = error as Error & { stderr?: string };
-    const [, reason = message] = /Error[^:]*: (.*)/.exec(stderr ?? "") ?? [];
+    const [, reason] = /Error[^:]*: (.*)/.exec(stderr ?? `Error: ${message}`) ?? [];
     throw new PeftError("ARGUMENT_INVALID", `"${name}" cannot be loaded: ${reason}`, {
       place: "--use",
       hint: "install the package where peft is called, or give a file's path with ./ before it",
