@@ -10,7 +10,7 @@ SUITES = [
     *["ops", "processors"],
     *["vit", "swin", "clip", "ast", "bert", "roberta", "t5", "bart"],
     *["tokenizers", "generation"],
-    *["lora", "peft", "peft_text", "prompts", "targets"],
+    *["lora", "peft", "peft_text", "peft_saved", "prompts", "targets"],
 ]
 FROM_CHECKOUT = {"MOSA_REPO": ["bottleneck", "mosa"], "ADAPTERS_REPO": ["adapterhub"]}
 

@@ -102,14 +102,14 @@ def adapter_key(name: str) -> str:
     return name.replace(".default.", ".").removesuffix(".default")
 
 
-def save(model, folder) -> None:
+def save(model, folder, **options) -> None:
     """What `save_pretrained` writes, with the sets of its config in one order."""
     shutil.rmtree(folder, ignore_errors=True)
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, **options)
     (folder / "README.md").unlink()
     (folder / "adapter_model.safetensors").chmod(0o644)
     config = json.loads((folder / "adapter_config.json").read_text())
-    for key in ("target_modules", "feedforward_modules"):
+    for key in ("target_modules", "feedforward_modules", "modules_to_save"):
         if isinstance(config.get(key), list):
             config[key].sort()
     write_config(folder, config)

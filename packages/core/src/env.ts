@@ -8,6 +8,7 @@ export interface PeftWarning {
     | "LAYOUT_PARTIAL"
     | "LOCK_TAKEN_OVER"
     | "LOG_DAMAGED"
+    | "MERGE_TIED"
     | "TARGET_PARTIAL";
   readonly message: string;
 }

@@ -22,16 +22,21 @@ function files(target: Target): string[] {
   return typeof target === "string" ? [target] : Object.values(target).flatMap(files);
 }
 
-/** The names that an entry exports, as a fresh process sees them. */
-function exported(entry: string, how: "import" | "require"): string[] {
+/** What a function makes of an entry's exports in a fresh process. @param code its source */
+function inside<T>(entry: string, how: "import" | "require", code: string): T {
   const load = how === "import" ? `await import("${entry}")` : `require("${entry}")`;
-  const code = `console.log(JSON.stringify(Object.keys(${load})))`;
   const type = how === "import" ? "module" : "commonjs";
-  const output = execFileSync(process.execPath, [`--input-type=${type}`, "-e", code], {
-    cwd: folder,
-    encoding: "utf8",
-  });
-  return (JSON.parse(output) as string[]).filter((name) => name !== "default").sort();
+  const program = `console.log(JSON.stringify((${code})(${load})))`;
+  return JSON.parse(
+    execFileSync(process.execPath, [`--input-type=${type}`, "-e", program], { cwd: folder, encoding: "utf8" }),
+  ) as T;
+}
+
+/** The names that an entry exports. */
+function exported(entry: string, how: "import" | "require"): string[] {
+  return inside<string[]>(entry, how, "Object.keys")
+    .filter((name) => name !== "default")
+    .sort();
 }
 
 describe("the package", () => {
@@ -59,6 +64,14 @@ describe("the package", () => {
       expect(exported(name, "require")).toEqual(exported(name, "import"));
     },
   );
+
+  it.each(["import", "require"] as const)("has classes of the names that they are exported by, by %s", (how) => {
+    const classes =
+      "(all) => Object.entries(all).filter(([, it]) => /^class\\b/.test(it)).map(([key, it]) => [key, it.name])";
+    const found = inside<[string, string][]>(manifest.name, how, classes);
+    expect(found.length).toBeGreaterThan(50);
+    expect(found.filter(([key, name]) => key !== name)).toEqual([]);
+  });
 
   it("pins its dependencies and has no script that runs at installation", () => {
     const versions = { ...manifest.dependencies, ...manifest.peerDependencies };

@@ -19,10 +19,13 @@ import {
 import { findFolder, writeTogether } from "../models/folder.js";
 import type { HostModel, Naming } from "../models/index.js";
 import { checkTensors, type ExpectedTensor } from "../models/mismatch.js";
+import { addCopies } from "./attachment.js";
 import { isObject, type PeftConfig } from "./config.js";
 import type { Attachment } from "./method.js";
 import { modelCard } from "./modelCard.js";
 import { methodOf } from "./registry.js";
+import { savedModules, savedModulesIn } from "./savedModules.js";
+import { TrainedCopies } from "./trainedCopies.js";
 
 const CONFIG_FILE = "adapter_config.json";
 const WEIGHTS_FILE = "adapter_model.safetensors";
@@ -33,6 +36,11 @@ const PREFIX = "base_model.model.";
 const PREFIX_BESIDE = "base_model.";
 /** PEFT repeats the weight of some adapted embeddings in the adapter's file. */
 const REPEATED = ".base_layer.weight";
+/** With `bias="all"` PEFT also saves the biases in its wrapper around a copied module: the host's, and the copy's once more. */
+const WRAPPED = /\.(original_module|modules_to_save)(?=\.)/;
+
+/** PEFT's name for the adapter that is there when nobody names one. */
+export const DEFAULT_ADAPTER = "default";
 
 /** Writes an adapter into a folder: all of its files, or none. */
 export async function writeAdapter(
@@ -63,11 +71,23 @@ function keyInFile({ beside }: Attachment, key: string, spelt: string): string {
   return beside.has(key) ? key : PREFIX_BESIDE + spelt;
 }
 
-/** The key of a tensor in a file, in the host's spelling; undefined for a name that no key has. */
-function keyOf({ beside }: Attachment, host: HostModel, name: string): string | undefined {
+/**
+ * The key of a tensor in a file, in the host's spelling; undefined for a name that no key has. PEFT takes names with the
+ * adapter's own in them, as its models have it in memory: `lora_A.default.weight`.
+ */
+function keyOf(
+  { beside, parameters }: Attachment,
+  host: HostModel,
+  name: string,
+  adapterName: string,
+): string | undefined {
   if (beside?.has(name)) return name;
   const prefix = beside ? PREFIX_BESIDE : PREFIX;
-  return name.startsWith(prefix) ? host.names.toHost(name.slice(prefix.length)) : undefined;
+  if (!name.startsWith(prefix)) return undefined;
+  const key = host.names.toHost(name.slice(prefix.length));
+  const shorter = [adapterName, DEFAULT_ADAPTER].map((own) => `${key}.`.replace(`.${own}.`, ".").slice(0, -1));
+  const tied = host.tiedWeights.find(({ copies }) => copies.includes(key));
+  return tied?.parameter ?? [key, ...shorter].find((one) => parameters.has(one)) ?? key;
 }
 
 function describe(
@@ -78,14 +98,13 @@ function describe(
 ): Record<string, unknown> {
   const json: Record<string, unknown> = attachment.describe?.(naming) ?? config.toJSON();
   const { base_model_name_or_path: base, task_type: task, modules_to_save: saved, revision, ...rest } = json;
-  const modulesToSave =
-    saved === undefined && host.headPath !== undefined ? [host.headPath] : (saved as string[] | null);
+  const modules = saved === undefined ? savedModules(host, undefined) : (saved as string[] | null);
   return {
     ...rest,
     auto_mapping: null,
     base_model_name_or_path: base ?? host.nameOrPath ?? null,
     inference_mode: true,
-    modules_to_save: modulesToSave?.map((name) => host.names.to(naming, host.names.toHost(name))) ?? null,
+    modules_to_save: modules?.length ? savedModulesIn(host, modules, naming) : null,
     revision: revision ?? null,
     task_type: task ?? null,
   };
@@ -123,6 +142,19 @@ export async function openAdapter(directory: string): Promise<OpenAdapter> {
 }
 
 /**
+ * Attaches an adapter's method to a host. Where the vocabulary was enlarged, PEFT's file has the tables of tokens too: the
+ * adapter then holds copies of the host's, for the file's to go to.
+ *
+ * @throws PeftError what attaching the method throws; the host is then as it was
+ */
+export function attachOpened({ config, weights }: OpenAdapter, host: HostModel, adapterName: string): Attachment {
+  const attachment = config.attach(host, adapterName);
+  const keys = new Set([...weights.tensors.keys()].map((name) => keyOf(attachment, host, name, adapterName)));
+  const tables = host.vocabularyTables.filter((name) => keys.has(name) && !attachment.parameters.has(name));
+  return tables.length === 0 ? attachment : addCopies(attachment, new TrainedCopies(host, tables));
+}
+
+/**
  * Fills an attachment with the numbers of a file, whose keys may be in either spelling. Nothing is changed unless every
  * tensor is there, none is left over, and all have been read.
  *
@@ -133,22 +165,24 @@ export async function readAdapter(
   { weights, place }: OpenAdapter,
   host: HostModel,
   attachment: Attachment,
+  adapterName: string,
 ): Promise<void> {
   const found = new Map<string, string>();
   const strangers: string[] = [];
   const repeats = new Map<string, Parameter>();
   const hostParameters = host.parameters();
   for (const name of weights.tensors.keys()) {
-    const key = keyOf(attachment, host, name);
+    const key = keyOf(attachment, host, name, adapterName);
     const repeated = key?.endsWith(REPEATED) ? hostParameters.get(key.replace(REPEATED, ".weight")) : undefined;
     if (repeated) repeats.set(name, repeated);
+    else if (key !== undefined && isSpare(key, host, found, attachment)) continue;
     else if (key === undefined || !attachment.parameters.has(key) || found.has(key)) strangers.push(name);
     else found.set(key, name);
   }
   const expected = new Map<string, ExpectedTensor>(
     [...attachment.parameters].map(([key, { shape, dtype }]) => [key, { shape, dtype, source: found.get(key) }]),
   );
-  checkTensors(weights, expected, strangers, place);
+  checkTensors(weights, expected, strangers, place, vocabularyHint(host, expected, weights));
   for (const [name, parameter] of repeats) await assertRepeats(weights, name, parameter, place);
   const numbers = new Map<Parameter, HostTensor>();
   for (const [key, parameter] of attachment.parameters) numbers.set(parameter, await weights.read(found.get(key)!));
@@ -166,6 +200,29 @@ function assertBelow(count: number, { data }: HostTensor, name: string, place: s
     place,
     hint: `${CONFIG_FILE} is that of another adapter, or was changed`,
   });
+}
+
+/** Whether the file may have a tensor of this key beside another of the same numbers, or of none that are needed. */
+function isSpare(key: string, host: HostModel, found: ReadonlyMap<string, string>, { replaces }: Attachment): boolean {
+  if (found.has(key)) return host.tiedWeights.some(({ parameter }) => parameter === key);
+  return WRAPPED.test(key) && replaces?.has(key.replace(WRAPPED, "")) === true;
+}
+
+/** What to do where the adapter was trained with another number of tokens than the host has. */
+function vocabularyHint(
+  host: HostModel,
+  expected: ReadonlyMap<string, ExpectedTensor>,
+  weights: TensorSource,
+): string | undefined {
+  for (const table of host.vocabularyTables) {
+    const { shape, source = "" } = expected.get(table) ?? {};
+    const tokens = weights.tensors.get(source)?.shape[0];
+    if (tokens === undefined || tokens === shape![0]) continue;
+    const how =
+      "resizeTokenEmbeddings" in host ? `call resizeTokenEmbeddings(${tokens}) on it first` : "load one that has them";
+    return `the adapter was trained with ${tokens} tokens, and the host has ${shape![0]}: ${how}`;
+  }
+  return undefined;
 }
 
 /** @throws PeftError CHECKPOINT_MISMATCH if the adapter's file has a weight of the host with other numbers */

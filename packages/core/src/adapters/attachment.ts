@@ -38,6 +38,24 @@ export function composeAttachment({ parts, copies, own = [], ...rest }: Attachme
   };
 }
 
+/** Adds copies of the host's parameters that are not trained to an attachment; they stand in place while it is active. */
+export function addCopies(attachment: Attachment, copies: TrainedCopies): Attachment {
+  const { parameters, replaces = new Map(), setActive, detach } = attachment;
+  return Object.assign(attachment, {
+    parameters: new Map([...parameters, ...copies.parameters]),
+    replaces: new Map([...replaces, ...copies.parameters]),
+    setActive: (active: boolean) => {
+      if (active) copies.setActive(true);
+      setActive(active);
+      if (!active) copies.setActive(false);
+    },
+    detach: (options?: { keepMerged?: boolean }) => {
+      detach(options);
+      copies.detach(options);
+    },
+  });
+}
+
 /** Names an adapter's module as if it stood at a path of the host, and gives its parameters by their keys in the file. */
 export function adapterParameters(module: Module, path: string): Map<string, Parameter> {
   nameModules(module, path);

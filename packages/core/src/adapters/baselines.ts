@@ -16,8 +16,9 @@ import {
 } from "./config.js";
 import type { Attachment } from "./method.js";
 import { resolvedNames } from "./resolved.js";
-import { findTargets, isAtOrBelow, type Targets } from "./targets.js";
-import { copyModulesToSave, savedModules, startingFrom, TrainedCopies } from "./trainedCopies.js";
+import { savedModules, savedParameters } from "./savedModules.js";
+import { findTargets, type Targets } from "./targets.js";
+import { copyModulesToSave, startingFrom, TrainedCopies } from "./trainedCopies.js";
 
 const Schema = v.strictObject(commonEntries);
 const FullSchema = v.strictObject({
@@ -66,8 +67,8 @@ export class BitFitConfig extends PeftConfig<CommonFields> {
   }
 
   override attach(host: HostModel, _adapterName: string, { seed = 0 }: AttachOptions = {}): Attachment {
-    const saved = isAtOrBelow(savedModules(host, this.modulesToSave));
-    const names = [...host.parameters().keys()].filter((name) => name.endsWith(".bias") && !saved(name));
+    const saved = savedParameters(host, savedModules(host, this.modulesToSave));
+    const names = [...host.parameters().keys()].filter((name) => name.endsWith(".bias") && !saved.has(name));
     return attachCopies(copyModulesToSave(host, this, seed), new TrainedCopies(host, names));
   }
 }
@@ -111,8 +112,8 @@ export class FullConfig extends PeftConfig<FullFields> {
     const modulesToSave = savedModules(host, this.modulesToSave);
     const targets = findTargets(host, { targetModules: this.targetModules, modulesToSave });
     const names = [...host.parameters().keys()].filter((name) => targets.some((path) => name.startsWith(`${path}.`)));
-    const saved = isAtOrBelow(modulesToSave);
-    const inside = names.filter((name) => !saved(name));
+    const saved = savedParameters(host, modulesToSave);
+    const inside = names.filter((name) => !saved.has(name));
     return {
       ...attachCopies(copyModulesToSave(host, this, seed, otherwise), new TrainedCopies(host, inside, make)),
       describe: (naming) => ({ ...this.toJSON(), target_modules: resolvedNames(host, targets, naming) }),

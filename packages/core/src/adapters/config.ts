@@ -11,8 +11,9 @@ import type { Targets } from "./targets.js";
 
 export interface CommonFields {
   /**
-   * Modules that are trained as a whole and saved with the adapter, by path or end of path. Left out: the host's head,
-   * which is what PEFT does for a task of classification. `null` or an empty list: none.
+   * Modules that are trained as a whole and saved with the adapter: as in PEFT each whose path ends with the name, after a
+   * dot or not. None with a weight that transformers ties to another module's. Left out: the host's head, which is what
+   * PEFT does for a task of classification. `null` or an empty list: none.
    */
   modulesToSave?: readonly string[] | null;
   /** How the copy of the head starts. @defaultValue "keep" */
@@ -113,8 +114,10 @@ const SILENT_KEYS = ["peft_type", "auto_mapping", "inference_mode", "peft_versio
 
 export interface JSONRules {
   readonly schema: FieldsSchema;
-  /** Keys that PEFT knows and this library does not, which must have one of these values, null, false, or be empty. */
-  readonly unsupported?: Readonly<Record<string, readonly unknown[]>>;
+  /** Keys of PEFT's that would change what the adapter computes, so that they must be null, false, or empty. */
+  readonly unsupported?: readonly string[];
+  /** Keys of PEFT's that change nothing once the others are as they must be. */
+  readonly idle?: readonly string[];
   readonly place: string;
 }
 
@@ -124,7 +127,8 @@ export interface JSONRules {
  *
  * @throws PeftError CONFIG_INVALID if it is no object, or has a feature that would change what the adapter computes
  */
-export function fieldsFromJSON(json: unknown, { schema, unsupported = {}, place }: JSONRules): Record<string, unknown> {
+export function fieldsFromJSON(json: unknown, rules: JSONRules): Record<string, unknown> {
+  const { schema, unsupported = [], idle = [], place } = rules;
   if (!isObject(json)) throw new PeftError("CONFIG_INVALID", "the config is no JSON object", { place });
   // In a file nothing is understood: no modules_to_save means none.
   const fields: Record<string, unknown> = { modulesToSave: null };
@@ -133,14 +137,14 @@ export function fieldsFromJSON(json: unknown, { schema, unsupported = {}, place 
     const name = camelCase(key);
     if (Object.hasOwn(schema.entries, name)) {
       if (value !== null) fields[name] = value;
-    } else if (Object.hasOwn(unsupported, key)) {
-      if (!isNeutral(value) && !unsupported[key]!.includes(value)) {
+    } else if (unsupported.includes(key)) {
+      if (!isNeutral(value)) {
         throw new PeftError("CONFIG_INVALID", `the adapter uses ${key}, which is not supported`, {
           place,
           details: { [key]: value },
         });
       }
-    } else if (!SILENT_KEYS.includes(key)) unknown.push(key);
+    } else if (!SILENT_KEYS.includes(key) && !idle.includes(key)) unknown.push(key);
   }
   if (unknown.length > 0) {
     env.warn({ code: "CONFIG_UNKNOWN_KEY", message: `${place}: unknown keys are left out: ${unknown.join(", ")}` });
@@ -158,7 +162,7 @@ export function refuseTransposed(json: unknown, place: string): void {
 }
 
 function isNeutral(value: unknown): boolean {
-  return value === null || value === false || (isObject(value) && Object.keys(value).length === 0);
+  return value === null || value === false || (typeof value === "object" && Object.keys(value).length === 0);
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

@@ -3,9 +3,8 @@
 import type { Parameter } from "../engine/index.js";
 import type { HostModel } from "../models/index.js";
 import type { CommonFields, PeftConfig } from "./config.js";
+import { savedModules, savedParameters } from "./savedModules.js";
 import type { AdapterState } from "./status.js";
-import { isAtOrBelow } from "./targets.js";
-import { savedModules } from "./trainedCopies.js";
 
 export interface Counts {
   readonly trainable: number;
@@ -20,8 +19,8 @@ export function countParameters(
 ): Counts {
   let all = sum(host.parameters().values());
   for (const { config, attachment } of adapters) {
-    const isSaved = isAtOrBelow(savedModules(host, (config as PeftConfig & CommonFields).modulesToSave));
-    const instead = [...(attachment.replaces ?? [])].filter(([name]) => !isSaved(name)).map(([, copy]) => copy);
+    const saved = savedParameters(host, savedModules(host, (config as PeftConfig & CommonFields).modulesToSave));
+    const instead = [...(attachment.replaces ?? [])].filter(([name]) => !saved.has(name)).map(([, copy]) => copy);
     all += sum(attachment.parameters.values()) - sum(instead);
   }
   return { trainable: sum(trained.values()), all };

@@ -17,15 +17,16 @@ import { assertSameFields } from "./sameFields.js";
 export async function hotswap(
   directory: string,
   host: HostModel,
-  { config, attachment }: { readonly config: PeftConfig; readonly attachment: Attachment },
+  adapter: { readonly config: PeftConfig; readonly attachment: Attachment; readonly adapterName: string },
   before: () => void,
 ): Promise<PeftConfig> {
+  const { config, attachment, adapterName } = adapter;
   const opened = await openAdapter(directory);
   try {
     if (!attachment.swap) assertSameFields(config, opened.config);
     const finish = attachment.swap?.(opened.config);
     before();
-    await readAdapter(opened, host, attachment);
+    await readAdapter(opened, host, attachment, adapterName);
     await finish?.();
     return opened.config;
   } finally {

@@ -45,5 +45,5 @@ export {
 } from "./residuals.js";
 export type { LayerStatus, ModelStatus } from "./status.js";
 export { ALL_LINEAR, findTargets, firstMatch, type TargetRules, type Targets } from "./targets.js";
-export { copyModulesToSave, type ModulesToSave, savedModules, startingFrom, TrainedCopies } from "./trainedCopies.js";
+export { copyModulesToSave, type ModulesToSave, startingFrom, TrainedCopies } from "./trainedCopies.js";
 export { type Around, type Part, unwrap, wrap } from "./wrap.js";

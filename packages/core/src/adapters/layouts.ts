@@ -1,8 +1,9 @@
 // Foreign layouts of adapters by name, each with how it is written and read.
 
 import type { HostModel, Naming } from "../models/index.js";
+import { DEFAULT_ADAPTER } from "./adapterFiles.js";
 import { readAdapterHub, writeAdapterHub } from "./adapterHub.js";
-import { DEFAULT_ADAPTER, PeftModel } from "./peftModel.js";
+import { PeftModel } from "./peftModel.js";
 
 export interface Layout {
   /** Writes an adapter of a model into a folder: all of its files, or none. @param adapterName @defaultValue "default" */

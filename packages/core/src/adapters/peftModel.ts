@@ -15,7 +15,8 @@ import {
   type Naming,
   type SaveOptions,
 } from "../models/index.js";
-import { openAdapter, readAdapter, writeAdapter } from "./adapterFiles.js";
+import { HOST_NAMES } from "../models/loadHost.js";
+import { attachOpened, DEFAULT_ADAPTER, openAdapter, readAdapter, writeAdapter } from "./adapterFiles.js";
 import type { CombinationOptions } from "./combination.js";
 import { combineAdapters } from "./combineAdapters.js";
 import type { AttachOptions, PeftConfig } from "./config.js";
@@ -47,8 +48,6 @@ export interface SavePretrainedOptions extends SaveOptions {
   readonly selectedAdapters?: readonly string[];
 }
 
-/** PEFT's name for the adapter that is there when nobody names one. */
-export const DEFAULT_ADAPTER = "default";
 /** A name becomes a folder. */
 const ADAPTER_NAME = /^[\w][\w.-]*$/;
 
@@ -63,8 +62,9 @@ export class PeftModel extends HostModel {
   #merged: readonly string[] = [];
   readonly #disabled = `adapters disabled ${randomUUID()}`;
 
-  /** Use `getPeftModel` or `PeftModel.fromPretrained`. */
+  /** Use `getPeftModel` or `PeftModel.fromPretrained`. @throws PeftError ARGUMENT_INVALID for a model without a head */
   constructor(host: HostModel) {
+    assertHost(host);
     super();
     this.#host = host;
   }
@@ -74,8 +74,8 @@ export class PeftModel extends HostModel {
    * understood.
    *
    * @param directory holds `adapter_config.json` and `adapter_model.safetensors`
-   * @throws PeftError KEY_MISMATCH with `{ missing, unexpected, misshapen }`, CONFIG_INVALID, FILE_MISSING, HUB_ID, and
-   *   what reading the files throws; the host is then as it was
+   * @throws PeftError KEY_MISMATCH with `{ missing, unexpected, misshapen }`, CONFIG_INVALID, FILE_MISSING, HUB_ID,
+   *   ARGUMENT_INVALID for a model without a head, and what attaching and reading the files throw; the host is then as it was
    */
   static async fromPretrained(
     host: HostModel,
@@ -215,7 +215,7 @@ export class PeftModel extends HostModel {
    * @throws PeftError ADAPTER_EXISTS, ARGUMENT_INVALID for a name that could not be a folder's, and what attaching throws
    */
   addAdapter(adapterName: string, config: PeftConfig, options: AttachOptions = {}): void {
-    this.#attach(adapterName, config, true, options);
+    this.#attach(adapterName, config, true, () => config.attach(this.#host, adapterName, options));
   }
 
   /** As `PeftModel.fromPretrained`, beside the adapters that are there; not active until `setAdapter`. */
@@ -223,8 +223,9 @@ export class PeftModel extends HostModel {
     const { adapterName = DEFAULT_ADAPTER, isTrainable = false } = options;
     const opened = await openAdapter(directory);
     try {
-      const attachment = this.#attach(adapterName, opened.config, isTrainable);
-      await readAdapter(opened, this.#host, attachment).catch((error) => {
+      const attach = () => attachOpened(opened, this.#host, adapterName);
+      const attachment = this.#attach(adapterName, opened.config, isTrainable, attach);
+      await readAdapter(opened, this.#host, attachment, adapterName).catch((error) => {
         this.deleteAdapter(adapterName);
         throw error;
       });
@@ -233,7 +234,7 @@ export class PeftModel extends HostModel {
     }
   }
 
-  #attach(adapterName: string, config: PeftConfig, isTrainable: boolean, options: AttachOptions = {}): Attachment {
+  #attach(adapterName: string, config: PeftConfig, isTrainable: boolean, attach: () => Attachment): Attachment {
     if (!ADAPTER_NAME.test(adapterName)) {
       throw new PeftError("ARGUMENT_INVALID", `${JSON.stringify(adapterName)} cannot be an adapter's name`, {
         hint: "use letters, digits, dots, dashes and underscores: files are saved in a folder of this name",
@@ -248,7 +249,7 @@ export class PeftModel extends HostModel {
     // Attached to the bare host, so that it stands on the host's own parameters.
     this.#switch(false);
     try {
-      const attachment = config.attach(this.#host, adapterName, options);
+      const attachment = attach();
       attachment.setActive(false);
       this.#adapters.set(adapterName, { config, attachment, isTrainable });
       return attachment;
@@ -275,9 +276,10 @@ export class PeftModel extends HostModel {
   ): Promise<void> {
     const sources = adapterNames.map((name, i) => ({ ...this.#adapter(name), weight: weights[i] ?? Number.NaN }));
     this.#assertApart(adapterNames);
-    const combined = await combineAdapters(this.#host, sources, options);
-    const { parameters } = this.#attach(adapterName, combined.config, true);
-    for (const [key, numbers] of combined.numbers) parameters.get(key)!.adopt(numbers);
+    const { config, numbers } = await combineAdapters(this.#host, sources, options);
+    const attach = () => config.attach(this.#host, adapterName);
+    const { parameters } = this.#attach(adapterName, config, true, attach);
+    for (const [key, data] of numbers) parameters.get(key)!.adopt(data);
   }
 
   /**
@@ -341,7 +343,7 @@ export class PeftModel extends HostModel {
   async hotswapAdapter(directory: string, options: Pick<LoadAdapterOptions, "adapterName"> = {}): Promise<void> {
     const { adapterName = DEFAULT_ADAPTER } = options;
     const adapter = this.#adapter(adapterName);
-    const config = await hotswap(directory, this.#host, adapter, () => this.unmerge());
+    const config = await hotswap(directory, this.#host, { ...adapter, adapterName }, () => this.unmerge());
     this.#adapters.set(adapterName, { ...adapter, config });
   }
 
@@ -458,7 +460,7 @@ export class PeftModel extends HostModel {
    * Writes the adapters as PEFT does: `adapter_config.json`, `adapter_model.safetensors` and a model card, the default
    * adapter in the folder itself, others in folders of their names. Each is there whole or not at all.
    *
-   * @throws PeftError ADAPTER_UNKNOWN, FILE_UNWRITABLE
+   * @throws PeftError ADAPTER_UNKNOWN, FILE_UNWRITABLE; TARGET_UNSUPPORTED for `modulesToSave` that have no name in `naming`
    */
   override async savePretrained(directory: string, options: SavePretrainedOptions = {}): Promise<void> {
     const { naming = "hf5", dtype = "float32", selectedAdapters = [...this.#adapters.keys()] } = options;
@@ -491,4 +493,15 @@ export class PeftModel extends HostModel {
   #label(adapterName: string, key: string): string {
     return this.#adapters.size > 1 ? `${adapterName}:${key}` : key;
   }
+}
+
+/** @throws PeftError ARGUMENT_INVALID for a bare model, or anything else that could not be trained */
+function assertHost(host: unknown): void {
+  if (typeof (host as Partial<HostModel> | undefined)?.loss === "function") return;
+  const name = (host as object | undefined)?.constructor.name ?? String(host);
+  const family = HOST_NAMES.filter((one) => one.startsWith(name.replace(/Model$/, "For")));
+  throw new PeftError("ARGUMENT_INVALID", `${name} has no head, so it is no host for adapters`, {
+    place: "host",
+    hint: `load the folder as ${(family.length > 0 ? family : HOST_NAMES).join(" or ")}, with labels where the head is new`,
+  });
 }

@@ -6,6 +6,7 @@ import { type HostModel, type NameTable, TokenPlace } from "../models/index.js";
 import { Linear, type Module, namedModules } from "../nn/index.js";
 import { nearestNames } from "./nearest.js";
 import { fullMatch, pythonPattern } from "./pythonPattern.js";
+import { savedParameters } from "./savedModules.js";
 import { unwrap } from "./wrap.js";
 
 /**
@@ -35,7 +36,8 @@ export type Matcher = (path: string) => boolean;
  * The paths of the modules that the rules name, in the order of the host. Names in either spelling are understood.
  * Entries of a list that match nothing are warned of (TARGET_PARTIAL).
  *
- * @throws PeftError TARGET_NOT_FOUND with the nearest names if nothing matches; CONFIG_INVALID for a pattern that is none
+ * @throws PeftError TARGET_NOT_FOUND with the nearest names if nothing matches; TARGET_UNSUPPORTED for tied weights in
+ *   `modulesToSave`; CONFIG_INVALID for a pattern that is none
  */
 export function findTargets(host: HostModel, rules: TargetRules): string[] {
   // A place for tokens is no layer, whatever a pattern says of its name.
@@ -43,7 +45,7 @@ export function findTargets(host: HostModel, rules: TargetRules): string[] {
   const paths = modules.map(([path]) => path);
   const either = (matcher: Matcher) => inEitherSpelling(host.names, matcher);
   const excluded = rules.excludeModules ? either(matches(rules.excludeModules, "excludeModules")) : () => false;
-  const saved = isAtOrBelow(rules.modulesToSave ?? []);
+  const saved = isWithin(host, savedParameters(host, rules.modulesToSave ?? []));
   const named =
     rules.targetModules === ALL_LINEAR
       ? allLinear(host, modules)
@@ -56,9 +58,13 @@ export function findTargets(host: HostModel, rules: TargetRules): string[] {
   return found;
 }
 
-/** Whether a path is one of these modules, or below one: exactly, or by the end of the module's path. */
-export function isAtOrBelow(modules: readonly string[]): Matcher {
-  return (path) => modules.some((name) => `.${path}.`.includes(`.${name}.`));
+/** Whether a module has parameters, and all of them are among those given. */
+function isWithin(host: HostModel, parameters: ReadonlySet<string>): Matcher {
+  const names = [...host.parameters().keys()];
+  return (path) => {
+    const inside = names.filter((name) => name.startsWith(`${path}.`));
+    return inside.length > 0 && inside.every((name) => parameters.has(name));
+  };
 }
 
 /** The value of the first pattern that fits, as PEFT's `rank_pattern` and `alpha_pattern`: `(.*\.)?(KEY)$`. */
@@ -132,8 +138,8 @@ function layerFilter({ targetModules, layersToTransform, layersPattern }: Target
 
 function allLinear(host: HostModel, modules: readonly [string, Module][]): Matcher {
   const linear = new Set(modules.filter(([, module]) => unwrap(module) instanceof Linear).map(([path]) => path));
-  const head = host.headPath === undefined ? () => false : isAtOrBelow([host.headPath]);
-  return (path) => linear.has(path) && !head(path);
+  const head = `${host.headPath}.`;
+  return (path) => linear.has(path) && !`${path}.`.startsWith(head);
 }
 
 function notFound(host: HostModel, { targetModules }: TargetRules, paths: readonly string[]): PeftError {

@@ -2,11 +2,10 @@
 // in the host's place while the adapter is active. The host's own numbers are never touched.
 
 import type { Parameter } from "../engine/index.js";
-import { PeftError } from "../errors.js";
 import type { HostModel } from "../models/index.js";
-import { namedModules, type Slot, slots } from "../nn/index.js";
+import { type Slot, slots } from "../nn/index.js";
 import { type HeadInit, newHead } from "./headInit.js";
-import { nearestNames } from "./nearest.js";
+import { savedModules, savedParameters } from "./savedModules.js";
 import type { Part } from "./wrap.js";
 
 interface Copy {
@@ -51,25 +50,16 @@ export class TrainedCopies implements Part {
   }
 }
 
-/** Modules that are trained as a whole: those given or, where nothing is said, the host's head. */
-export function savedModules(host: HostModel, given: readonly string[] | null | undefined): readonly string[] {
-  if (given === undefined) return host.headPath === undefined ? [] : [host.headPath];
-  return given ?? [];
-}
-
 export interface ModulesToSave {
   readonly modulesToSave?: readonly string[] | null;
   readonly headInit: HeadInit;
 }
 
-/** PEFT names both for every classifier, of which a model has one. */
-const USUAL_HEADS: readonly string[] = ["classifier", "score"];
-
 /**
  * Copies of every parameter of the modules to be saved with the adapter; of the head as `headInit` says.
  *
  * @param otherwise how the others' copies are made
- * @throws PeftError TARGET_NOT_FOUND for a module that is not there
+ * @throws PeftError TARGET_NOT_FOUND for a module that is not there; TARGET_UNSUPPORTED for one with tied weights
  */
 export function copyModulesToSave(
   host: HostModel,
@@ -77,19 +67,7 @@ export function copyModulesToSave(
   seed: number,
   otherwise?: (original: Parameter) => Parameter,
 ): TrainedCopies {
-  const paths = [...namedModules(host)].map(([path]) => path);
-  const places = (name: string) => paths.filter((path) => path === name || path.endsWith(`.${name}`));
-  const chosen = savedModules(host, config.modulesToSave).flatMap((name, _, all) => {
-    const found = places(name);
-    const isOther =
-      USUAL_HEADS.includes(name) && all.some((one) => USUAL_HEADS.includes(one) && places(one).length > 0);
-    if (found.length > 0 || isOther) return found;
-    throw new PeftError("TARGET_NOT_FOUND", `there is no module "${name}" to be trained and saved`, {
-      place: "modulesToSave",
-      hint: `the nearest names are ${nearestNames(name, paths).join(", ")}`,
-    });
-  });
-  const names = [...host.parameters().keys()].filter((name) => chosen.some((path) => name.startsWith(`${path}.`)));
+  const names = savedParameters(host, savedModules(host, config.modulesToSave));
   return new TrainedCopies(host, names, startingFrom(host, config.headInit, seed, otherwise));
 }
 

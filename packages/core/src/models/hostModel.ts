@@ -36,6 +36,16 @@ export interface Ia3Targets {
   readonly feedforwardModules: readonly string[];
 }
 
+/** A parameter here that several modules have as theirs in transformers. */
+export interface TiedWeight {
+  /** Its name here. */
+  readonly parameter: string;
+  /** Its further names in transformers. */
+  readonly copies: readonly string[];
+  /** Whether transformers runs the module that it belongs to here, and not only the others. */
+  readonly isCalled: boolean;
+}
+
 /**
  * A host model. It is a function: `await model({ pixelValues })` runs it compiled and resolves to `{ logits }`, whose
  * tensors belong to the caller.
@@ -71,6 +81,16 @@ export abstract class HostModel extends Module implements Trainable {
   /** The same for (IA)3, with those among them whose input it multiplies. */
   get ia3Targets(): Ia3Targets | undefined {
     return undefined;
+  }
+
+  /** The parameters that stand for several of transformers' modules. */
+  get tiedWeights(): readonly TiedWeight[] {
+    return [];
+  }
+
+  /** The parameters that have a row for each token of the vocabulary. */
+  get vocabularyTables(): readonly string[] {
+    return [];
   }
 
   /** Where the model came from, as given to `fromPretrained`. Adapters' files name it; a hub's name may be put in its place. */

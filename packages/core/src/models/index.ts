@@ -11,6 +11,7 @@ export {
   type ModelInputs,
   type ModelOutput,
   run,
+  type TiedWeight,
   type Trainable,
 } from "./hostModel.js";
 export { loadHost } from "./loadHost.js";

@@ -39,6 +39,9 @@ const HOSTS: Readonly<Record<string, HostClass>> = {
   ViTForImageClassification,
 };
 
+/** The classes that can be hosts. */
+export const HOST_NAMES: readonly string[] = Object.keys(HOSTS);
+
 /** By the beginning of timm's `architecture`, such as vit_base_patch16_224. */
 const TIMM: Readonly<Record<string, HostClass>> = {
   vit: ViTForImageClassification,
@@ -63,6 +66,6 @@ export async function loadHost(directory: string): Promise<HostModel> {
   const shown = named.length > 0 ? named.join(", ") : "no class";
   throw new PeftError("CONFIG_INVALID", `the config names ${shown}, which is no host of this library`, {
     place: path,
-    hint: `hosts are ${Object.keys(HOSTS).join(", ")}`,
+    hint: `hosts are ${HOST_NAMES.join(", ")}`,
   });
 }

@@ -1,7 +1,7 @@
 // The command line as a user runs it: the built program in a process of its own.
 
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -23,8 +23,12 @@ interface Ended {
 }
 
 function peft(...args: string[]): Promise<Ended> {
+  return peftIn(process.cwd(), ...args);
+}
+
+function peftIn(cwd: string, ...args: string[]): Promise<Ended> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [PROGRAM, ...args], (error, stdout, stderr) => {
+    execFile(process.execPath, [PROGRAM, ...args], { cwd }, (error, stdout, stderr) => {
       resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
     });
   });
@@ -82,6 +86,29 @@ describe("peft", () => {
     const merged = await ViTForImageClassification.fromPretrained(out);
     expect(relativeError(await logitsOf(merged), expected)).toBeLessThanOrEqual(1e-5);
     merged.dispose();
+  });
+
+  it("--use loads packages and files as the working directory has them", async () => {
+    const [there, name] = [join(folder, "project"), "its-method"];
+    const module = join(there, "node_modules", name);
+    await mkdir(module, { recursive: true });
+    await writeFile(
+      join(module, "package.json"),
+      JSON.stringify({ name, type: "module", exports: { import: "./m.js" } }),
+    );
+    await writeFile(join(module, "m.js"), "console.log('the package');");
+    await writeFile(join(there, "own.mjs"), "console.log('the file');");
+    const args = ["merge", "--model", HOST, "--adapter", ADAPTER, "--out", join(there, "out")];
+    const uses = [name, "./own.mjs", join(there, "own.mjs")].flatMap((use) => ["--use", use]);
+    expect(await peftIn(there, ...args, ...uses)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^the package\nthe file\nmerged into/),
+    });
+    for (const missing of ["no-such-method", "./missing.mjs"]) {
+      const { code, stderr } = await peftIn(there, ...args, "--use", missing);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^peft merge: "[./\w-]+" cannot be loaded: Cannot find .* \(--use\)\n {2}hint: .*\n$/);
+    }
   });
 
   it("convert writes the same numbers under the other spelling's names", async () => {

@@ -68,7 +68,7 @@ export class IA3Config extends PeftConfig<IA3Fields> {
   /** From `adapter_config.json`'s object. @throws PeftError CONFIG_INVALID */
   static fromJSON(json: unknown, place = "adapter_config.json"): IA3Config {
     refuseTransposed(json, place);
-    const fields = fieldsFromJSON(json, { schema: Schema, unsupported: { fan_in_fan_out: [] }, place });
+    const fields = fieldsFromJSON(json, { schema: Schema, unsupported: ["fan_in_fan_out"], place });
     return new IA3Config(fields as Partial<IA3Fields>);
   }
 

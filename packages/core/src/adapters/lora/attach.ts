@@ -2,6 +2,7 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import type { Parameter } from "../../engine/index.js";
+import { env } from "../../env.js";
 import { PeftError } from "../../errors.js";
 import type { HostModel, Naming } from "../../models/index.js";
 import { Conv2d, Embedding, getModule, Linear, type Module, slots } from "../../nn/index.js";
@@ -10,8 +11,9 @@ import { MergeableParameter, type Merges, mergeAll, unmergeAll } from "../mergea
 import type { Attachment } from "../method.js";
 import { describeTargets, patternIn } from "../resolved.js";
 import { assertSameFields } from "../sameFields.js";
-import { findTargets, firstMatch, isAtOrBelow, type TargetRules } from "../targets.js";
-import { copyModulesToSave, savedModules, TrainedCopies } from "../trainedCopies.js";
+import { savedModules, savedParameters } from "../savedModules.js";
+import { findTargets, firstMatch, type TargetRules } from "../targets.js";
+import { copyModulesToSave, TrainedCopies } from "../trainedCopies.js";
 import { type Part, unwrap, wrap } from "../wrap.js";
 import { layersOf } from "./combine.js";
 import type { LoraConfig } from "./config.js";
@@ -80,7 +82,12 @@ export function attachLora(host: HostModel, config: LoraConfig, seed: number): A
         await Promise.all(layers.map(([path, lora]) => lora.rescale(optionsAt(path, host, current))));
       };
     },
-    merge: layers.map(([, lora]) => lora.unmergeable).find(Boolean) ?? (() => mergeAll(merges)),
+    merge:
+      layers.map(([, lora]) => lora.unmergeable).find(Boolean) ??
+      (async () => {
+        warnOfTied(host, targets);
+        await mergeAll(merges);
+      }),
     unmerge: () => unmergeAll(merges),
   });
   layersOf.set(attachment, new Map(layers));
@@ -107,6 +114,7 @@ const KINDS: readonly ((module: Module, options: LoraLayerOptions) => LoraLayer 
 
 function loraAt(host: HostModel, path: string, options: LoraLayerOptions): [path: string, lora: LoraLayer] {
   const module = unwrap(getModule(host, path));
+  assertCalled(host, path);
   for (const kind of KINDS) {
     const lora = kind(module, options);
     if (lora) return [path, lora];
@@ -119,6 +127,26 @@ function loraAt(host: HostModel, path: string, options: LoraLayerOptions): [path
       hint: "name the layers inside it, or exclude it with excludeModules",
     },
   );
+}
+
+/** @throws PeftError TARGET_UNSUPPORTED for a module that computes nothing in transformers, so that an adapter has no effect */
+function assertCalled(host: HostModel, path: string): void {
+  const tied = host.tiedWeights.find(({ parameter, isCalled }) => parameter === `${path}.weight` && !isCalled);
+  if (!tied) return;
+  const modules = tied.copies.map((copy) => copy.replace(/\.weight$/, ""));
+  throw new PeftError("TARGET_UNSUPPORTED", `transformers never runs "${path}", only ${modules.join(", ")}`, {
+    place: "targetModules",
+    hint: "leave it out, since an adapter there has no effect in Python; FullConfig trains the tied weight as one",
+  });
+}
+
+/** Merged numbers stand in the tensor that all have, where the adapter worked in one of its modules only. */
+function warnOfTied(host: HostModel, targets: readonly string[]): void {
+  for (const { parameter, copies } of host.tiedWeights) {
+    if (!targets.some((path) => parameter === `${path}.weight`)) continue;
+    const message = `merging into ${parameter} changes ${copies.join(", ")} too: they are one tensor`;
+    env.warn({ code: "MERGE_TIED", message });
+  }
 }
 
 function optionsAt(path: string, { names }: HostModel, config: LoraConfig): Omit<LoraLayerOptions, "seed"> {
@@ -141,9 +169,9 @@ function optionsAt(path: string, { names }: HostModel, config: LoraConfig): Omit
 function trainedBiases(host: HostModel, config: LoraConfig, targets: readonly string[]): string[] {
   if (config.bias === "none") return [];
   const biases = [...host.parameters().keys()].filter((name) => name.endsWith(".bias"));
-  const saved = isAtOrBelow(savedModules(host, config.modulesToSave));
+  const saved = savedParameters(host, savedModules(host, config.modulesToSave));
   const adapted = new Set(targets.map((path) => `${path}.bias`));
-  return biases.filter((name) => (config.bias === "all" ? !saved(name) : adapted.has(name)));
+  return biases.filter((name) => (config.bias === "all" ? !saved.has(name) : adapted.has(name)));
 }
 
 /** PEFT keeps an adapted layer under `base_layer`, and its bias has that name in the file. */

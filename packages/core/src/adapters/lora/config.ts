@@ -76,31 +76,34 @@ const Schema = v.strictObject({
   ...commonEntries,
 });
 
-/** Fields of PEFT's that change what an adapter computes, and the values at which they do not. */
-const UNSUPPORTED = {
-  fan_in_fan_out: [],
-  use_qalora: [],
-  qalora_group_size: [16],
-  use_bdlora: [],
-  target_parameters: [],
-  trainable_token_indices: [],
-  layer_replication: [],
-  alora_invocation_tokens: [],
-  arrow_config: [],
-  megatron_config: [],
-  megatron_core: ["megatron.core"],
-  loftq_config: [],
-  eva_config: [],
-  corda_config: [],
-  lora_ga_config: [],
-  velora_config: [],
-  monteclora_config: [],
-  kasa_config: [],
-  runtime_config: [],
-  ensure_weight_tying: [],
-};
+/** Fields of PEFT's that change what an adapter computes. */
+const UNSUPPORTED = [
+  "fan_in_fan_out",
+  "use_qalora",
+  "use_bdlora",
+  "target_parameters",
+  "trainable_token_indices",
+  "layer_replication",
+  "alora_invocation_tokens",
+  "arrow_config",
+  "megatron_config",
+  "velora_config",
+  "monteclora_config",
+  "kasa_config",
+  "ensure_weight_tying",
+];
+/** Fields that say how one of those works, how a start is computed that is none of a trained file's, or where. */
+const IDLE = [
+  "qalora_group_size",
+  "megatron_core",
+  "eva_config",
+  "loftq_config",
+  "corda_config",
+  "lora_ga_config",
+  "runtime_config",
+];
 /** Ways of making the first A and B that leave the host's weights alone, so that a trained file needs nothing of them. */
-const INIT_ONLY = ["eva"];
+const INIT_ONLY = ["eva", "mica"];
 
 export interface LoraConfig extends Readonly<LoraFields> {}
 
@@ -132,7 +135,7 @@ export class LoraConfig extends PeftConfig<LoraFields> {
   /** From `adapter_config.json`'s object. @throws PeftError CONFIG_INVALID, also for features that are not supported */
   static fromJSON(json: unknown, place = "adapter_config.json"): LoraConfig {
     refuseTransposed(json, place);
-    const fields = fieldsFromJSON(json, { schema: Schema, unsupported: UNSUPPORTED, place });
+    const fields = fieldsFromJSON(json, { schema: Schema, unsupported: UNSUPPORTED, idle: IDLE, place });
     if (INIT_ONLY.includes(fields.initLoraWeights as string)) fields.initLoraWeights = true;
     return new LoraConfig(fields);
   }

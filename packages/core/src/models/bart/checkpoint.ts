@@ -23,7 +23,10 @@ export function readBartConfig(opened: OpenModel, options: BartLoadingOptions): 
 }
 
 const BARE = ["shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"];
-const SHARED = [...BARE.map((name) => `model.${name}`), ...BARE, "lm_head.weight"];
+/** The matrix of the tokens' vectors, and its further names. */
+export const SHARED = "model.shared.weight";
+export const COPIES: readonly string[] = ["model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight"];
+export const VOCABULARY_HEAD = "lm_head.weight";
 /** A buffer that is added to the logits, zeros in all released files. */
 export const LOGITS_BIAS = "final_logits_bias";
 /** Before the names of a classifier's tensors. */
@@ -35,7 +38,7 @@ export const HEAD = "classification_head";
  * @param left the beginning of names that are left out
  */
 export function bartNames({ weights }: OpenModel, left: readonly string[] = []): Translate {
-  const shared = sharedMatrix(weights, SHARED, "model.shared.weight");
+  const shared = sharedMatrix(weights, [SHARED, ...COPIES, ...BARE, VOCABULARY_HEAD], SHARED);
   return (fileName) => {
     if (left.some((beginning) => fileName.startsWith(beginning))) return [];
     const matrix = shared(fileName);

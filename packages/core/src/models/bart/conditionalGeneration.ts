@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import { Parameter, structureChanged } from "../../engine/index.js";
 import { Module, nameModules, normal } from "../../nn/index.js";
 import { linear } from "../../ops/index.js";
-import type { Ia3Targets, ModelInputs, ModelOutput } from "../hostModel.js";
+import type { Ia3Targets, ModelInputs, ModelOutput, TiedWeight } from "../hostModel.js";
 import { loadParameters, type SaveOptions, saveModel, withModel } from "../loading.js";
 import {
   type GenerationConfig,
@@ -16,7 +16,15 @@ import {
   type Seq2SeqTokens,
   writeGenerationConfig,
 } from "../seq2seq/index.js";
-import { type BartLoadingOptions, bartNames, LOGITS_BIAS, readBartConfig } from "./checkpoint.js";
+import {
+  type BartLoadingOptions,
+  bartNames,
+  COPIES,
+  LOGITS_BIAS,
+  readBartConfig,
+  SHARED,
+  VOCABULARY_HEAD,
+} from "./checkpoint.js";
 import { type BartConfig, serializeBartConfig } from "./config.js";
 import { BartModel } from "./model.js";
 
@@ -112,6 +120,14 @@ export class BartForConditionalGeneration extends Seq2SeqModel {
   override async savePretrained(directory: string, options: SaveOptions = {}): Promise<void> {
     await saveModel(directory, new Stored(this.model, this.#finalLogitsBias), this.configJSON(), options);
     await writeGenerationConfig(directory, this.#generationConfig);
+  }
+
+  override get tiedWeights(): readonly TiedWeight[] {
+    return [{ parameter: SHARED, copies: [...COPIES, VOCABULARY_HEAD], isCalled: false }];
+  }
+
+  override get vocabularyTables(): readonly string[] {
+    return [SHARED];
   }
 
   /**

@@ -3,12 +3,19 @@
 import * as tf from "@tensorflow/tfjs";
 import { PeftError } from "../../errors.js";
 import { Dropout, type Initializer, Layer, Linear, nameModules, normal } from "../../nn/index.js";
-import { HostModel, type Ia3Targets, type ModelArguments, type ModelInputs, type ModelOutput } from "../hostModel.js";
+import {
+  HostModel,
+  type Ia3Targets,
+  type ModelArguments,
+  type ModelInputs,
+  type ModelOutput,
+  type TiedWeight,
+} from "../hostModel.js";
 import { checkClasses, checkIds } from "../ids.js";
 import { loadParameters, withModel } from "../loading.js";
 import { shiftRight } from "../seq2seq/index.js";
 import { type ProblemType, sequenceLoss } from "../sequenceLoss.js";
-import { type BartLoadingOptions, bartNames, HEAD, LOGITS_BIAS, readBartConfig } from "./checkpoint.js";
+import { type BartLoadingOptions, bartNames, COPIES, HEAD, LOGITS_BIAS, readBartConfig, SHARED } from "./checkpoint.js";
 import { type BartConfig, serializeBartConfig } from "./config.js";
 import { BartModel } from "./model.js";
 
@@ -112,6 +119,14 @@ export class BartForSequenceClassification extends HostModel {
 
   override get ia3Targets(): Ia3Targets {
     return { targetModules: ["q_proj", "v_proj", "fc2"], feedforwardModules: ["fc2"] };
+  }
+
+  override get tiedWeights(): readonly TiedWeight[] {
+    return [{ parameter: SHARED, copies: COPIES, isCalled: false }];
+  }
+
+  override get vocabularyTables(): readonly string[] {
+    return [SHARED];
   }
 
   override forward({ inputIds, attentionMask }: ModelInputs): ModelOutput {

@@ -4,7 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { Parameter } from "../../engine/index.js";
 import { activation, type Embedding, type Initializer, Layer, LayerNorm, Linear, nameModules } from "../../nn/index.js";
 import { linear } from "../../ops/index.js";
-import type { ModelInputs } from "../hostModel.js";
+import type { ModelInputs, TiedWeight } from "../hostModel.js";
 import type { TextHead } from "../text/checkpoint.js";
 import type { TextConfig } from "../text/config.js";
 import { initializerOf, TextHost, type TextLoadingOptions } from "../text/host.js";
@@ -68,6 +68,21 @@ export class BertForMaskedLM extends TextHost {
 
   override get head(): TextHead {
     return HEAD;
+  }
+
+  override get tiedWeights(): readonly TiedWeight[] {
+    return [
+      {
+        parameter: "bert.embeddings.word_embeddings.weight",
+        copies: ["cls.predictions.decoder.weight"],
+        isCalled: true,
+      },
+      { parameter: "cls.predictions.bias", copies: ["cls.predictions.decoder.bias"], isCalled: true },
+    ];
+  }
+
+  override get vocabularyTables(): readonly string[] {
+    return [...super.vocabularyTables, "cls.predictions.bias"];
   }
 
   /** logits: [batch, tokens, vocabulary] */

@@ -4,7 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { Parameter } from "../../engine/index.js";
 import { type Embedding, type Initializer, Layer, LayerNorm, Linear, nameModules } from "../../nn/index.js";
 import { gelu, linear } from "../../ops/index.js";
-import type { ModelInputs } from "../hostModel.js";
+import type { ModelInputs, TiedWeight } from "../hostModel.js";
 import type { TextHead } from "../text/checkpoint.js";
 import type { TextConfig } from "../text/config.js";
 import { initializerOf, TextHost, type TextLoadingOptions } from "../text/host.js";
@@ -65,6 +65,17 @@ export class RobertaForMaskedLM extends TextHost {
 
   override get head(): TextHead {
     return HEAD;
+  }
+
+  override get tiedWeights(): readonly TiedWeight[] {
+    return [
+      { parameter: "roberta.embeddings.word_embeddings.weight", copies: ["lm_head.decoder.weight"], isCalled: true },
+      { parameter: "lm_head.bias", copies: ["lm_head.decoder.bias"], isCalled: true },
+    ];
+  }
+
+  override get vocabularyTables(): readonly string[] {
+    return [...super.vocabularyTables, "lm_head.bias"];
   }
 
   /** logits: [batch, tokens, vocabulary] */

@@ -9,9 +9,9 @@ export interface T5LoadingOptions {
   dropoutRate?: number;
 }
 
-const SHARED = "shared.weight";
-const HEAD = "lm_head.weight";
-const COPIES = ["encoder.embed_tokens.weight", "decoder.embed_tokens.weight"];
+export const SHARED = "shared.weight";
+export const HEAD = "lm_head.weight";
+export const COPIES: readonly string[] = ["encoder.embed_tokens.weight", "decoder.embed_tokens.weight"];
 /** Old files have a table that no version reads. */
 const IDLE = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight";
 

@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import { Parameter, structureChanged } from "../../engine/index.js";
 import { Embedding, type Initializer, Layer, nameModules, normal } from "../../nn/index.js";
 import { linear } from "../../ops/index.js";
-import type { Ia3Targets, ModelInputs, ModelOutput } from "../hostModel.js";
+import type { Ia3Targets, ModelInputs, ModelOutput, TiedWeight } from "../hostModel.js";
 import { loadParameters, type SaveOptions, saveModel, withModel } from "../loading.js";
 import {
   type GenerationConfig,
@@ -16,7 +16,7 @@ import {
   type Seq2SeqTokens,
   writeGenerationConfig,
 } from "../seq2seq/index.js";
-import { readT5Config, type T5LoadingOptions, t5Names } from "./checkpoint.js";
+import { COPIES, HEAD, readT5Config, SHARED, type T5LoadingOptions, t5Names } from "./checkpoint.js";
 import { serializeT5Config, type T5Config } from "./config.js";
 import { T5Decoder, T5Encoder, type T5EncoderInputs } from "./stack.js";
 
@@ -98,6 +98,15 @@ export class T5ForConditionalGeneration extends Seq2SeqModel {
 
   override get ia3Targets(): Ia3Targets {
     return { targetModules: ["k", "v", "wo"], feedforwardModules: ["wo"] };
+  }
+
+  override get tiedWeights(): readonly TiedWeight[] {
+    const copies = [...COPIES, ...(this.#config.tieWordEmbeddings ? [HEAD] : [])];
+    return [{ parameter: SHARED, copies, isCalled: false }];
+  }
+
+  override get vocabularyTables(): readonly string[] {
+    return this.lm_head ? [SHARED, HEAD] : [SHARED];
   }
 
   /**

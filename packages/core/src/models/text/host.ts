@@ -73,6 +73,10 @@ export abstract class TextHost extends HostModel {
     return serializeTextConfig(this.config, architectureOf(this.config.modelType, this.head.task));
   }
 
+  override get vocabularyTables(): readonly string[] {
+    return [`${this.config.modelType}.embeddings.word_embeddings.weight`];
+  }
+
   override get defaultTargets(): readonly string[] {
     return ["query", "value"];
   }
