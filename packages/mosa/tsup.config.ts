@@ -7,4 +7,6 @@ export default defineConfig({
   sourcemap: true,
   clean: true,
   target: "es2022",
+  // As in @peft/core: errors and models' status tell classes' names.
+  keepNames: true,
 });
