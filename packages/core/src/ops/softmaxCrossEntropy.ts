@@ -4,6 +4,7 @@
 import * as tf from "@tensorflow/tfjs";
 import type { Emitter } from "../engine/emit.js";
 import { type Attrs, sizeOf, type Value } from "../engine/graph.js";
+import { emitWithin } from "../engine/kernels/positions.js";
 import { defineOp } from "../engine/op.js";
 import { PeftError } from "../errors.js";
 import { emitLogSumExp } from "./logSumExp.js";
@@ -19,9 +20,7 @@ function emitLabels(e: Emitter, labels: Value, classes: number, { ignoreIndex }:
   return e.once(`labels ${ignoreIndex} below ${classes} of ${labels.id}`, () => {
     const column = e.reshape(e.of(labels), [labels.shape[0]!, 1]);
     const counts = e.op("Not", [e.op("Equal", [column, e.int(ignoreIndex as number)])]);
-    // A negative one would be counted from the last class; one past the last is an error of the run.
-    const known = e.op("Where", [e.op("Less", [column, e.int(0)]), e.int(classes), column]);
-    return { column: e.op("Where", [counts, known, e.int(0)]), counts };
+    return { column: e.op("Where", [counts, emitWithin(e, column, classes, classes), e.int(0)]), counts };
   });
 }
 

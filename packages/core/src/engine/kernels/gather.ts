@@ -1,21 +1,14 @@
-// Kernels of TensorFlow.js that take or place elements by positions that are numbers themselves. ONNX counts negative ones
-// from the end, and one that is moved to another batch's place would be found there: a position outside of its axis becomes
-// one past the end of all, at which a run on the CPU stops, as TensorFlow.js does.
+// Kernels of TensorFlow.js that take or place elements by positions that are numbers themselves.
 
 import { PeftError } from "../../errors.js";
 import type { Emitter } from "../emit.js";
 import { type Spec, sizeOf, type Value } from "../graph.js";
 import { defineKernel } from "../kernel.js";
+import { emitOutside, emitWithin } from "./positions.js";
 import { axisOf } from "./shapes.js";
 
 function intConstant(e: Emitter, values: readonly number[], shape: readonly number[]): string {
   return e.constant("int32", shape, new Uint8Array(Int32Array.from(values).buffer));
-}
-
-/** Positions on an axis of `length` as `at` has them, those outside of it as `past`. */
-function emitWithin(e: Emitter, positions: string, length: number, at: string, past: number): string {
-  const outside = e.op("Or", [e.op("Less", [positions, e.int(0)]), e.op("GreaterOrEqual", [positions, e.int(length)])]);
-  return e.op("Where", [outside, e.int(past), at]);
 }
 
 defineKernel({
@@ -36,8 +29,7 @@ defineKernel({
     const length = x.shape[axis]!;
     const given = e.of(indices);
     if (batch === 0) {
-      const positions = e.op("Where", [e.op("Less", [given, e.int(0)]), e.int(length), given]);
-      return e.op("Gather", [e.of(x), positions], { axis: BigInt(axis) });
+      return e.op("Gather", [e.of(x), emitWithin(e, given, length, length)], { axis: BigInt(axis) });
     }
     // The batches are laid side by side on one axis, and each batch's indices are moved to its place.
     const groups = sizeOf(x.shape.slice(0, batch));
@@ -52,7 +44,7 @@ defineKernel({
     const each = sizeOf(indices.shape.slice(batch));
     const own = e.reshape(given, [groups, each]);
     const moved = e.op("Add", [own, intConstant(e, offsets, [groups, 1])]);
-    const rows = e.op("Gather", [flat, emitWithin(e, own, length, moved, groups * length)], { axis: 0n });
+    const rows = e.op("Gather", [flat, emitWithin(e, own, length, groups * length, moved)], { axis: 0n });
     return e.reshape(rows, outputs[0]!.shape);
   },
 });
@@ -63,10 +55,7 @@ function emitFlatPositions(e: Emitter, indices: Value, lead: readonly number[]):
   const given = e.of(indices);
   const scaled = e.op("Mul", [given, intConstant(e, strides, [strides.length])]);
   const flat = e.op("ReduceSum", [scaled, e.ints([-1])], { keepdims: 0n });
-  const outside = e.op("Or", [
-    e.op("Less", [given, e.int(0)]),
-    e.op("GreaterOrEqual", [given, intConstant(e, lead, [lead.length])]),
-  ]);
+  const outside = emitOutside(e, given, intConstant(e, lead, [lead.length]));
   const any = e.cast(e.op("ReduceMax", [e.cast(outside, "int32"), e.ints([-1])], { keepdims: 0n }), "bool");
   return e.reshape(e.op("Where", [any, e.int(sizeOf(lead)), flat]), [sizeOf(indices.shape) / lead.length]);
 }
@@ -102,10 +91,10 @@ defineKernel({
     // Rows of no segment are left out, as TensorFlow.js does: they add zeros to the first.
     const x = inputs.x!;
     const [ids, segments] = [e.of(inputs.segmentIds!), attrs.numSegments as number];
-    const inside = e.op("And", [e.op("GreaterOrEqual", [ids, e.int(0)]), e.op("Less", [ids, e.int(segments)])]);
-    const column = e.reshape(inside, [x.shape[0]!, ...x.shape.slice(1).map(() => 1)]);
-    const rows = e.op("Where", [column, e.of(x), x.dtype === "int32" ? e.int(0) : e.float(0)]);
-    return emitScatterSum(e, e.op("Where", [inside, ids, e.int(0)]), rows, x, segments);
+    const outside = emitOutside(e, ids, e.int(segments));
+    const column = e.reshape(outside, [x.shape[0]!, ...x.shape.slice(1).map(() => 1)]);
+    const rows = e.op("Where", [column, x.dtype === "int32" ? e.int(0) : e.float(0), e.of(x)]);
+    return emitScatterSum(e, e.op("Where", [outside, e.int(0), ids]), rows, x, segments);
   },
 });
 
